@@ -1,0 +1,108 @@
+"""cnisdk: write Container Network Interface (CNI) plugins in Python.
+
+Subclass `Plugin`, `ChainedPlugin` or `IpamPlugin`, mark handlers with `cnisdk.on`, describe the
+configuration with `config`. Names are imported when first used, because a plugin is a process per
+call and pays for every import.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+
+if TYPE_CHECKING:
+    from cnisdk import capabilities, errors, on, versions
+    from cnisdk._config import IpamConf, NetConf, arg, capability, config, key
+    from cnisdk._deadline import Deadline
+    from cnisdk._ipam import Delegate
+    from cnisdk._log import Log
+    from cnisdk._names import Attachment
+    from cnisdk._net import Link, Namespace, Veth
+    from cnisdk._operations import Add, ChainedAdd, Check, Del, Gc, Status
+    from cnisdk._plugin import ChainedPlugin, IpamPlugin, Plugin
+    from cnisdk._result import (
+        Dns,
+        Interface,
+        Ip,
+        IpAddress,
+        IpInterface,
+        IpNetwork,
+        Result,
+        ResultBuilder,
+        Route,
+    )
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "IpamConf": "_config", "NetConf": "_config", "arg": "_config", "capability": "_config",
+    "config": "_config", "key": "_config",
+    "Deadline": "_deadline",
+    "Delegate": "_ipam",
+    "Log": "_log",
+    "Attachment": "_names",
+    "Link": "_net", "Namespace": "_net", "Veth": "_net",
+    "Add": "_operations", "ChainedAdd": "_operations", "Check": "_operations",
+    "Del": "_operations", "Gc": "_operations", "Status": "_operations",
+    "ChainedPlugin": "_plugin", "IpamPlugin": "_plugin", "Plugin": "_plugin",
+    "Dns": "_result", "Interface": "_result", "Ip": "_result", "IpAddress": "_result",
+    "IpInterface": "_result", "IpNetwork": "_result", "Result": "_result",
+    "ResultBuilder": "_result", "Route": "_result",
+}  # fmt: skip
+"""Public name -> the module it comes from."""
+_MODULES = ("capabilities", "errors", "on", "versions")
+
+__all__ = [
+    "Add",
+    "Attachment",
+    "ChainedAdd",
+    "ChainedPlugin",
+    "Check",
+    "Deadline",
+    "Del",
+    "Delegate",
+    "Dns",
+    "Gc",
+    "Interface",
+    "Ip",
+    "IpAddress",
+    "IpInterface",
+    "IpNetwork",
+    "IpamConf",
+    "IpamPlugin",
+    "Link",
+    "Log",
+    "Namespace",
+    "NetConf",
+    "Plugin",
+    "Result",
+    "ResultBuilder",
+    "Route",
+    "Status",
+    "Veth",
+    "arg",
+    "capabilities",
+    "capability",
+    "config",
+    "errors",
+    "key",
+    "on",
+    "versions",
+]
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name in _HOME:
+        value: Any = getattr(import_module(f"cnisdk.{_HOME[name]}"), name)
+    elif name in _MODULES:
+        value = import_module(f"cnisdk.{name}")
+    else:
+        raise AttributeError(f"module 'cnisdk' has no attribute '{name}'")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *globals()})

@@ -1,0 +1,280 @@
+"""From a checked call to its handler: decode the configuration, run the handler, forward to the delegate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from cnisdk import errors
+from cnisdk._codec import Problem, Sources, as_error, decode, decode_leniently
+from cnisdk._config import NetConf
+from cnisdk._names import Attachment
+from cnisdk._operations import Add, Call, ChainedAdd, Check, Del, Gc, Status
+from cnisdk._result import Result
+from cnisdk._result_json import decode as decode_result
+from cnisdk._result_json import encode
+
+
+if TYPE_CHECKING:
+    from cnisdk._runtime import PluginSpec
+
+VALID_ATTACHMENTS = "cni.dev/valid-attachments"
+ATTACHMENTS = "cni.dev/attachments"
+"""What libcni sends along for readers of a draft of the specification."""
+
+
+def dispatch(spec: PluginSpec, call: Call) -> bytes:
+    """Run one verb.
+
+    Returns:
+        What goes to stdout: the result of ADD, nothing for the other verbs.
+    """
+    match call.verb:
+        case "ADD":
+            return _add(spec, call)
+        case "DEL":
+            _delete(spec, call)
+        case "CHECK":
+            _check(spec, call)
+        case "GC":
+            _gc(spec, call)
+        case _:
+            _status(spec, call)
+    return b""
+
+
+def _add(spec: PluginSpec, call: Call) -> bytes:
+    config, network = _configuration(spec, call)
+    previous = _prev_result(call, spec, required=spec.kind == "chained")
+    kind = ChainedAdd if spec.kind == "chained" else Add
+    operation: Add[Any] = kind(call, config, network, previous)
+    if spec.kind != "ipam":
+        _ = operation.netns  # opened, and refused if it is no namespace, before author code runs
+    result: object = _handler(spec, "ADD")(operation)
+    if not isinstance(result, Result):
+        raise errors.InternalError(
+            f"{spec.name}: the ADD handler returned {type(result).__name__}, not a cnisdk.Result",
+            details="end the handler with return result.build()",
+        )
+    call.deadline.check()
+    return json.dumps(encode(result, call.version), indent=4).encode()
+
+
+def _delete(spec: PluginSpec, call: Call) -> None:
+    config, network, defect = _lenient_configuration(spec, call)
+    operation: Del[Any] = Del(call, config, network, _kept_result(call), defect=defect)
+    failures = Failures(f"{spec.name} DEL")
+    failures.collect(lambda: _handler(spec, "DEL")(operation))
+    if spec.kind == "interface":
+        failures.collect(lambda: operation.host.remove_owned(operation.attachment))
+        if network.ipam is not None:
+            failures.collect(operation.ipam.delete)
+    failures.raise_if_any()
+
+
+def _check(spec: PluginSpec, call: Call) -> None:
+    config, network = _configuration(spec, call)
+    # SPEC section 2, CHECK: "The plugin must consult the prevResult".
+    previous = _prev_result(call, spec, required=True)
+    operation: Check[Any] = Check(call, config, network, cast("Result", previous))
+    if spec.kind != "ipam":
+        _ = operation.netns
+    if "CHECK" in spec.handlers:
+        spec.handlers["CHECK"](operation)
+    if spec.kind == "interface" and network.ipam is not None:
+        operation.ipam.check()
+
+
+def _gc(spec: PluginSpec, call: Call) -> None:
+    valid = valid_attachments(call.document, call.network_name)
+    config, network, defect = _lenient_configuration(spec, call)
+    operation: Gc[Any] = Gc(call, config, network, valid, defect=defect)
+    failures = Failures(f"{spec.name} GC")
+    if "GC" in spec.handlers:
+        failures.collect(lambda: spec.handlers["GC"](operation))
+    if spec.kind == "interface":
+        failures.collect(lambda: operation.host.retain_owned(call.network_name, valid))
+        if network.ipam is not None:
+            failures.collect(operation.ipam.gc)
+    failures.raise_if_any()
+
+
+def _status(spec: PluginSpec, call: Call) -> None:
+    config, network = _configuration(spec, call)
+    operation: Status[Any] = Status(call, config, network)
+    if spec.kind == "interface" and network.ipam is not None:
+        operation.ipam.status()
+    if "STATUS" in spec.handlers:
+        spec.handlers["STATUS"](operation)
+
+
+def _handler(spec: PluginSpec, verb: str) -> Callable[[Any], object]:
+    handler = spec.handlers.get(verb)
+    if handler is None:
+        raise errors.InternalError(
+            f"{spec.name} has no handler for {verb}", details=f"mark a method with @on.{verb.lower()}"
+        )
+    return handler
+
+
+class Failures:
+    """Errors of a verb that goes on after one: DEL and GC remove as much as they can."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self.failures: list[Exception] = []
+
+    def collect(self, step: Callable[[], object]) -> None:
+        """Run a step; keep its error."""
+        try:
+            step()
+        except Exception as failure:  # noqa: BLE001  # whatever it is, the other steps still run
+            self.failures.append(failure)
+
+    def raise_if_any(self) -> None:
+        """Raise the one error, or one that holds them all under the first one's code."""
+        if not self.failures:
+            return
+        first = self.failures[0]
+        if len(self.failures) == 1:
+            raise first
+        codes = [each.code for each in self.failures if isinstance(each, errors.CniError)]
+        raise errors.DelegateError(
+            f"{self.what}: {len(self.failures)} errors: " + "; ".join(map(str, self.failures)),
+            code=codes[0] if codes else errors.InternalError.code,
+        ) from first
+
+
+# ---- configuration ------------------------------------------------------------------------------
+
+
+def _sources(call: Call, problems: list[Problem]) -> Sources:
+    folded = {key.lower(): value for key, value in call.document.items()}
+    args = _object(folded.get("args"), "args", problems)
+    cni = {key.lower(): value for key, value in args.items()}.get("cni")
+    return Sources(
+        cni_args=call.args,
+        args_cni=_object(cni, "args.cni", problems),
+        runtime_config=_object(folded.get("runtimeconfig"), "runtimeConfig", problems),
+    )
+
+
+def _object(value: object, path: str, problems: list[Problem]) -> Mapping[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        problems.append(
+            Problem(path, f"expected an object, got {json.dumps(value)}", errors.DecodingFailure)
+        )
+        return {}
+    return cast("dict[str, Any]", value)
+
+
+def _section(spec: PluginSpec, call: Call) -> tuple[object, str]:
+    """The part of the document that is this plugin's configuration."""
+    if spec.kind != "ipam":
+        return call.document, ""
+    return {key.lower(): value for key, value in call.document.items()}.get("ipam"), "ipam"
+
+
+def _configuration(spec: PluginSpec, call: Call) -> tuple[Any, NetConf]:
+    problems: list[Problem] = []
+    sources = _sources(call, problems)
+    if problems:
+        raise as_error(problems)
+    section, path = _section(spec, call)
+    if path and section is None:
+        raise errors.InvalidConfig(
+            "IPAM config missing 'ipam' key", details=f'network "{call.network_name}"'
+        )
+    config: Any = decode(spec.config_class, section, path=path, sources=sources)
+    if not path:
+        return config, cast("NetConf", config)
+    return config, decode(NetConf, call.document)
+
+
+def _lenient_configuration(
+    spec: PluginSpec, call: Call
+) -> tuple[Any, NetConf, errors.CniError | None]:
+    problems: list[Problem] = []
+    sources = _sources(call, problems)
+    section, path = _section(spec, call)
+    config, found = decode_leniently(spec.config_class, section or {}, path=path, sources=sources)
+    network = config
+    if path or config is None:
+        network, _ = decode_leniently(NetConf, call.document)
+    for problem in problems + found:
+        call.log.warning(f"{call.verb} goes on with a default", problem=str(problem))
+    defect = as_error(found) if config is None else None
+    return config, cast("NetConf", network), defect
+
+
+# ---- prevResult and attachments -----------------------------------------------------------------
+
+
+def _raw_prev_result(call: Call) -> object:
+    return {key.lower(): value for key, value in call.document.items()}.get("prevresult")
+
+
+def _prev_result(call: Call, spec: PluginSpec, *, required: bool) -> Result | None:
+    raw = _raw_prev_result(call)
+    if raw is None:
+        if required:
+            raise errors.InvalidConfig(
+                f"{spec.name} {call.verb}: required prevResult missing",
+                details="a chained plugin cannot be the first of a network's plugins"
+                if call.verb == "ADD"
+                else "the runtime must send the result of ADD (SPEC section 3)",
+            )
+        return None
+    return decode_result(raw, call.version)
+
+
+def _kept_result(call: Call) -> Result | None:
+    """prevResult for DEL: absent, null, {} and garbage are all the same (cni#1055)."""
+    raw = _raw_prev_result(call)
+    if not raw:
+        return None
+    try:
+        return decode_result(raw, call.version)
+    except errors.CniError as defect:
+        call.log.warning("DEL goes on without prevResult", problem=str(defect))
+        return None
+
+
+def valid_attachments(document: Mapping[str, Any], network: str) -> frozenset[Attachment]:
+    """The attachments GC must keep; null is the empty list, as CRI-O sends it.
+
+    Raises:
+        errors.InvalidConfig: the key is missing: that must not mean "remove everything" (code 7).
+        errors.DecodingFailure: it is not a list of objects with containerID and ifname (code 6).
+    """
+    key = VALID_ATTACHMENTS if VALID_ATTACHMENTS in document else ATTACHMENTS
+    if key not in document:
+        raise errors.InvalidConfig(
+            f'GC: required key "{VALID_ATTACHMENTS}" missing',
+            details="without the list of valid attachments nothing is removed; "
+            "an empty list removes everything of the network",
+        )
+    given: object = document[key]
+    if given is None:
+        return frozenset()
+    if not isinstance(given, list):
+        raise errors.DecodingFailure(f"{key}: expected a list, got {json.dumps(given)[:80]}")
+    entries = cast("list[object]", given)
+    return frozenset(
+        _attachment(entry, f"{key}[{index}]", network) for index, entry in enumerate(entries)
+    )
+
+
+def _attachment(entry: object, path: str, network: str) -> Attachment:
+    if not isinstance(entry, dict):
+        raise errors.DecodingFailure(f"{path}: expected an object, got {json.dumps(entry)[:80]}")
+    folded = {key.lower(): value for key, value in cast("dict[str, object]", entry).items()}
+    container_id, ifname = folded.get("containerid"), folded.get("ifname")
+    if not isinstance(container_id, str) or not isinstance(ifname, str):
+        raise errors.DecodingFailure(
+            f"{path}: expected containerID and ifname as strings, got {json.dumps(entry)[:80]}"
+        )
+    return Attachment(network, container_id, ifname)

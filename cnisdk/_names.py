@@ -1,0 +1,119 @@
+"""Identifiers of the protocol: container id, network name, interface name, attachment."""
+
+from __future__ import annotations
+
+import re
+
+import attrs
+
+from cnisdk import errors
+
+
+_IDENTIFIER = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*")
+_IFNAME_BYTES = 15  # IFNAMSIZ less the terminating zero
+
+
+def is_identifier(value: str) -> bool:
+    """Whether a container id or network name is well-formed (SPEC sections 1 and 2)."""
+    return _IDENTIFIER.fullmatch(value) is not None
+
+
+def ifname_problem(name: str) -> str:
+    """Why the kernel or the specification refuses this interface name; "" when it is fine."""
+    if not name:
+        return "interface name is empty"
+    if len(name.encode(errors="surrogateescape")) > _IFNAME_BYTES:
+        return "interface name is too long: should be less than 16 characters"
+    if name in {".", ".."}:
+        return "interface name is . or .."
+    if any(character in "/:" or character.isspace() for character in name):
+        return "interface name contains / or : or whitespace characters"
+    if not name.isprintable():
+        return "interface name contains unprintable characters"
+    return ""
+
+
+def check_network_name(name: str) -> str:
+    """Return the name, or raise `errors.InvalidConfig` naming it."""
+    if not name:
+        raise errors.InvalidConfig(
+            "missing network name", details='the configuration needs a "name", such as "mynet"'
+        )
+    if not is_identifier(name):
+        raise errors.InvalidConfig(
+            f'invalid characters found in network name "{name}"',
+            details="a network name starts with a letter or digit and goes on with letters, "
+            "digits, '_', '.' or '-'",
+        )
+    return name
+
+
+def short_hash(text: str) -> str:
+    """The first 16 hex digits of SHA-512: how the Go plugins shorten names."""
+    import hashlib
+
+    return hashlib.sha512(text.encode()).hexdigest()[:16]
+
+
+@attrs.frozen(order=True)
+class Attachment:
+    """One container's interface on one network: the triple every effect is owned by."""
+
+    network: str
+    """The network's name."""
+    container_id: str
+    """CNI_CONTAINERID."""
+    ifname: str
+    """CNI_IFNAME."""
+
+    @property
+    def network_hash(self) -> str:
+        """Sixteen hex digits naming the network."""
+        return short_hash(self.network)
+
+    @property
+    def instance_hash(self) -> str:
+        """Sixteen hex digits naming container and interface within the network."""
+        return short_hash(f"{self.ifname}:{self.container_id}")
+
+    @property
+    def key(self) -> str:
+        """Two hashes that name the attachment; a safe file name."""
+        return f"{self.network_hash}-{self.instance_hash}"
+
+    @property
+    def owner_tag(self) -> str:
+        """The text that marks an object outside the container as this attachment's.
+
+        Hashes first, so that owner and network are recognised however the rest is cut; at most
+        128 characters, the room of an nft comment. The form is the Go masquerade helper's.
+        """
+        tag = f"{self.key}, net: {self.network}, if: {self.ifname}, id: {self.container_id}"
+        return tag.replace('"', "")[:128]
+
+    def owns(self, tag: str) -> bool:
+        """Whether an owner tag found in the kernel is this attachment's."""
+        return tag.startswith(self.key)
+
+    def __str__(self) -> str:
+        return f"{self.container_id}/{self.ifname} on {self.network}"
+
+
+def parse_cni_args(text: str) -> dict[str, str]:
+    """Split ``K=V;K2=V2`` (CNI_ARGS). The first "=" separates; empty pairs are skipped.
+
+    Raises:
+        errors.InvalidEnvironment: a pair without "=" or with an empty key (code 4).
+    """
+    arguments: dict[str, str] = {}
+    for pair in text.split(";"):
+        if not pair.strip():
+            continue
+        key, separator, value = pair.partition("=")
+        if not separator or not key.strip():
+            raise errors.InvalidEnvironment(
+                f'CNI_ARGS: invalid pair "{pair}"',
+                details="CNI_ARGS is KEY=VALUE pairs separated by semicolons",
+            )
+        arguments[key.strip()] = value
+    return arguments

@@ -1,0 +1,292 @@
+"""What a handler is given: one typed object for each verb, so that impossible states do not type-check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, BinaryIO, Generic, ParamSpec, TypeVar, cast
+
+import attrs
+
+from cnisdk import errors
+from cnisdk._config import NetConf
+from cnisdk._ipam import Delegate
+from cnisdk._result import Result, ResultBuilder
+
+
+if TYPE_CHECKING:
+    from cnisdk._deadline import Deadline
+    from cnisdk._log import Log
+    from cnisdk._names import Attachment
+    from cnisdk._net import Namespace
+    from cnisdk._rollback import Rollback
+    from cnisdk._system import System
+
+
+_P = ParamSpec("_P")
+_C = TypeVar("_C")
+
+
+@attrs.frozen
+class Call:
+    """One invocation, after environment and stdin have been read and found in order."""
+
+    verb: str
+    env: Mapping[str, str]
+    stdin: bytes
+    stderr: BinaryIO
+    document: Mapping[str, Any]
+    """The configuration as given, keys untouched."""
+    version: str
+    network_name: str
+    attachment: Attachment | None
+    args: Mapping[str, str]
+    deadline: Deadline
+    rollback: Rollback
+    log: Log
+    system: System
+    is_ipam: bool = False
+
+
+class Operation(Generic[_C]):
+    """What all verbs share."""
+
+    def __init__(self, call: Call, config: _C, network: NetConf) -> None:
+        self._call = call
+        self._config = config
+        self._network = network
+
+    @property
+    def config(self) -> _C:
+        """The plugin's configuration; an IPAM plugin's is the ``ipam`` section."""
+        return self._config
+
+    @property
+    def network(self) -> NetConf:
+        """The whole network configuration's common keys."""
+        return self._network
+
+    @property
+    def log(self) -> Log:
+        """The structured log of this call."""
+        return self._call.log
+
+    @property
+    def deadline(self) -> Deadline:
+        """The time budget of this call; pass it to whatever may wait."""
+        return self._call.deadline
+
+    @cached_property
+    def host(self) -> Namespace:
+        """The network namespace the plugin runs in."""
+        call = self._call
+        return call.system.host(
+            owner=call.attachment, rollback=call.rollback, deadline=call.deadline
+        )
+
+    @cached_property
+    def ipam(self) -> Delegate:
+        """The delegated IPAM plugin.
+
+        DEL, CHECK, GC and STATUS are forwarded to it by the SDK; a handler only calls ``add``.
+
+        Raises:
+            errors.InvalidConfig: the configuration names no IPAM plugin (code 7).
+        """
+        if self._network.ipam is None:
+            raise errors.InvalidConfig(
+                "ipam.type: required, but not given",
+                details='name an IPAM plugin, for example {"ipam": {"type": "host-local"}}',
+            )
+        return self.delegate(self._network.ipam.type)
+
+    def delegate(self, plugin_type: str) -> Delegate:
+        """Another plugin to hand this call to (SPEC section 4).
+
+        Args:
+            plugin_type: File name of its executable in CNI_PATH.
+        """
+        call = self._call
+        return Delegate(
+            plugin_type,
+            env=call.env,
+            stdin=call.stdin,
+            stderr=call.stderr,
+            version=call.version,
+            system=call.system,
+            deadline=call.deadline,
+            rollback=call.rollback,
+        )
+
+
+class _OfAttachment(Operation[_C]):
+    """A verb about one attachment: ADD, DEL, CHECK."""
+
+    @property
+    def attachment(self) -> Attachment:
+        """Network, container id and interface name: the owner of everything this call makes."""
+        return cast("Attachment", self._call.attachment)
+
+    @property
+    def container_id(self) -> str:
+        """CNI_CONTAINERID."""
+        return self.attachment.container_id
+
+    @property
+    def ifname(self) -> str:
+        """CNI_IFNAME."""
+        return self.attachment.ifname
+
+    @property
+    def args(self) -> Mapping[str, str]:
+        """CNI_ARGS; prefer a field declared with `cnisdk.arg`."""
+        return self._call.args
+
+    def _container(self) -> Namespace:
+        call = self._call
+        return call.system.container(
+            call.env.get("CNI_NETNS", ""),
+            owner=call.attachment,
+            rollback=call.rollback,
+            deadline=call.deadline,
+        )
+
+
+class Add(_OfAttachment[_C]):
+    """ADD: make the attachment, return its result."""
+
+    def __init__(
+        self, call: Call, config: _C, network: NetConf, prev_result: Result | None = None
+    ) -> None:
+        super().__init__(call, config, network)
+        self._prev_result = prev_result
+
+    @cached_property
+    def netns(self) -> Namespace:
+        """The container's network namespace."""
+        return self._container()
+
+    @property
+    def prev_result(self) -> Result | None:
+        """The result of the plugin before this one in the chain; None for the first."""
+        return self._prev_result
+
+    def result(self) -> ResultBuilder:
+        """Start the result; in a chain it starts from prevResult."""
+        return ResultBuilder(self._prev_result, allow_interfaces=not self._call.is_ipam)
+
+    def on_rollback(
+        self, undo: Callable[_P, object], /, *args: _P.args, **kwargs: _P.kwargs
+    ) -> None:
+        """Queue ``undo(*args, **kwargs)``: called, newest first, should this ADD fail."""
+        self._call.rollback.add(undo, *args, **kwargs)
+
+
+class ChainedAdd(Add[_C]):
+    """ADD of a chained plugin: prevResult is always there."""
+
+    @property
+    def prev_result(self) -> Result:
+        """The result of the plugin before this one in the chain."""
+        return cast("Result", self._prev_result)
+
+
+class Del(_OfAttachment[_C]):
+    """DEL: remove what ADD made, as far as it is there; needs only network, container id, ifname."""
+
+    def __init__(
+        self,
+        call: Call,
+        config: _C | None,
+        network: NetConf,
+        prev_result: Result | None = None,
+        *,
+        defect: errors.CniError | None = None,
+    ) -> None:
+        super().__init__(call, cast("_C", config), network)
+        self._prev_result = prev_result
+        self._defect = defect
+
+    @property
+    def config(self) -> _C:
+        """The configuration, read leniently: a defective value has its default.
+
+        Raises:
+            errors.CniError: a required key is missing or defective; DEL succeeds when the handler does
+                not need it.
+        """
+        if self._defect is not None:
+            raise self._defect
+        return self._config
+
+    @cached_property
+    def netns(self) -> Namespace | None:
+        """The container's network namespace; None when there is none any more."""
+        if not self._call.env.get("CNI_NETNS"):
+            return None
+        try:
+            return self._container()
+        except errors.InvalidNetns as gone:
+            # SPEC section 2, DEL: complete "even if some resources or state are missing".
+            self.log.info("DEL goes on without the network namespace", reason=str(gone))
+            return None
+
+    @property
+    def prev_result(self) -> Result | None:
+        """The result of ADD, when the runtime kept it and it can be read."""
+        return self._prev_result
+
+
+class Check(_OfAttachment[_C]):
+    """CHECK: raise an error that names what is missing or altered."""
+
+    def __init__(self, call: Call, config: _C, network: NetConf, prev_result: Result) -> None:
+        super().__init__(call, config, network)
+        self._prev_result = prev_result
+
+    @cached_property
+    def netns(self) -> Namespace:
+        """The container's network namespace."""
+        return self._container()
+
+    @property
+    def prev_result(self) -> Result:
+        """The result of ADD, as the last plugin of the chain left it."""
+        return self._prev_result
+
+
+class Gc(Operation[_C]):
+    """GC: remove everything of this network that belongs to no valid attachment."""
+
+    def __init__(
+        self,
+        call: Call,
+        config: _C | None,
+        network: NetConf,
+        valid_attachments: frozenset[Attachment],
+        *,
+        defect: errors.CniError | None = None,
+    ) -> None:
+        super().__init__(call, cast("_C", config), network)
+        self._valid = valid_attachments
+        self._defect = defect
+
+    @property
+    def config(self) -> _C:
+        """The configuration, read leniently: a defective value has its default.
+
+        Raises:
+            errors.CniError: a required key is missing or defective.
+        """
+        if self._defect is not None:
+            raise self._defect
+        return self._config
+
+    @property
+    def valid_attachments(self) -> frozenset[Attachment]:
+        """The attachments that still exist (``cni.dev/valid-attachments``)."""
+        return self._valid
+
+
+class Status(Operation[_C]):
+    """STATUS: raise `errors.PluginNotAvailable` or `errors.LimitedConnectivity` when ADD cannot be served."""

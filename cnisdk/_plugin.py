@@ -1,0 +1,274 @@
+"""The three kinds of plugin as base classes, validated when a subclass is created."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Generic, NoReturn, TypeVar, cast, get_args
+
+from cnisdk import versions
+from cnisdk._config import IpamConf, NetConf, capabilities_of
+from cnisdk._runtime import PluginSpec, main, run
+from cnisdk.on import VERB
+
+
+if TYPE_CHECKING:
+    from cnisdk._system import System
+
+
+_N = TypeVar("_N", bound=NetConf)
+_I = TypeVar("_I", bound=IpamConf)
+
+_OPERATION_OF = {
+    "ADD": ("Add", "on.add"),
+    "DEL": ("Del", "on.delete"),
+    "CHECK": ("Check", "on.check"),
+    "GC": ("Gc", "on.gc"),
+    "STATUS": ("Status", "on.status"),
+}
+_ANNOTATION = re.compile(r"(?:\w+\.)*(?P<operation>\w+)(?:\[(?P<config>.*)\])?")
+
+
+class _Base:
+    """What the three kinds share: class validation, `run` and `main`."""
+
+    kind: ClassVar[str] = ""
+    config_class: ClassVar[type] = NetConf
+    """The class given in square brackets."""
+    supported_versions: ClassVar[tuple[str, ...]] = versions.ALL
+    """Versions of the specification the plugin answers VERSION with."""
+    stateless: ClassVar[bool] = False
+    handlers: ClassVar[Mapping[str, str]] = {}
+    """Verb -> name of the method that serves it."""
+
+    def __init_subclass__(
+        cls,
+        *,
+        stateless: bool | None = None,
+        supported_versions: tuple[str, ...] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Validate the handlers.
+
+        Args:
+            stateless: The plugin keeps nothing outside the container's namespace, so that it needs no
+                GC handler.
+            supported_versions: Versions of the specification, when not all.
+            **kwargs: For further base classes.
+
+        Raises:
+            TypeError: names class and method, and says what to write instead.
+        """
+        super().__init_subclass__(**kwargs)
+        if cls.__module__ == __name__:
+            return
+        config_class = _type_argument(cls)
+        if config_class is not None:
+            cls.config_class = config_class
+        if supported_versions is not None:
+            cls.supported_versions = _known_versions(cls, supported_versions)
+        if stateless is not None:
+            cls.stateless = stateless
+        cls.handlers = _collect_handlers(cls)
+
+    def __init__(self, *, system: System | None = None) -> None:
+        """Make the plugin.
+
+        Args:
+            system: Stands in for the machine in tests.
+        """
+        self._system = system
+
+    def run(
+        self, env: Mapping[str, str], stdin: BinaryIO, stdout: BinaryIO, stderr: BinaryIO
+    ) -> int:
+        """Serve one call; touches no global state of the process.
+
+        Args:
+            env: The environment: CNI_COMMAND, CNI_CONTAINERID and so on.
+            stdin: The network configuration as JSON.
+            stdout: Receives one JSON document, or nothing.
+            stderr: Receives one line when the call fails, and what delegates print there.
+
+        Returns:
+            The exit status: 0 for success.
+        """
+        return run(self._spec(), env, stdin, stdout, stderr)
+
+    @classmethod
+    def main(cls) -> NoReturn:
+        """Serve the call this process was started for, then exit."""
+        main(cls()._spec())
+
+    def _spec(self) -> PluginSpec:
+        cls = type(self)
+        return PluginSpec(
+            name=cls.__name__,
+            kind=self.kind,
+            about=(cls.__doc__ or cls.__name__).strip().partition("\n")[0],
+            config_class=self.config_class,
+            supported_versions=self.supported_versions,
+            handlers={verb: getattr(self, name) for verb, name in self.handlers.items()},
+            system=self._system,
+        )
+
+    @classmethod
+    def capabilities(cls) -> tuple[str, ...]:
+        """The capabilities a conflist may enable for this plugin."""
+        return capabilities_of(cls.config_class)
+
+
+class Plugin(_Base, Generic[_N]):
+    """A plugin that makes the interface CNI_IFNAME in the container.
+
+    Whatever is made through ``op.host`` carries the attachment's owner tag, and the SDK removes it on
+    DEL and GC, whether or not the handlers do. DEL, CHECK, GC and STATUS are forwarded to the IPAM
+    plugin the configuration names.
+    """
+
+    kind = "interface"
+
+
+class ChainedPlugin(_Base, Generic[_N]):
+    """A plugin that changes an attachment another plugin made; prevResult is always there."""
+
+    kind = "chained"
+
+
+class IpamPlugin(_Base, Generic[_I]):
+    """A plugin that hands out addresses; its configuration is the ``ipam`` section."""
+
+    kind = "ipam"
+    config_class = IpamConf
+
+
+def _type_argument(cls: type) -> type | None:
+    """The configuration class in ``Plugin[Conf]``; read without resolving any annotation."""
+    for base in cls.__dict__.get("__orig_bases__", ()):
+        for argument in get_args(base):
+            if isinstance(argument, type):
+                wanted = IpamConf if issubclass(cls, IpamPlugin) else NetConf
+                if not issubclass(argument, wanted):
+                    raise TypeError(
+                        f"{cls.__qualname__}: its configuration class {argument.__qualname__} must "
+                        f"subclass cnisdk.{wanted.__name__} and be decorated with @cnisdk.config"
+                    )
+                if "__attrs_attrs__" not in argument.__dict__:
+                    raise TypeError(
+                        f"{cls.__qualname__}: decorate its configuration class "
+                        f"{argument.__qualname__} with @cnisdk.config"
+                    )
+                return argument
+    return None
+
+
+def _known_versions(cls: type, wanted: tuple[str, ...]) -> tuple[str, ...]:
+    unknown = [version for version in wanted if version not in versions.ALL]
+    if unknown or not wanted:
+        raise TypeError(
+            f"{cls.__qualname__}: supported_versions has {', '.join(unknown) or 'no entry'}; "
+            f"choose from {', '.join(versions.ALL)}"
+        )
+    return wanted
+
+
+def _collect_handlers(cls: type[_Base]) -> dict[str, str]:
+    handlers = dict(cls.handlers)
+    own: dict[str, str] = {}
+    for name, function in cls.__dict__.items():
+        verb = getattr(function, VERB, None)
+        if verb is None:
+            continue
+        if verb in own:
+            raise TypeError(
+                f"{cls.__qualname__}: {own[verb]} and {name} both handle {verb}; keep one "
+                f"@{_OPERATION_OF[verb][1]}"
+            )
+        _check_signature(cls, name, function, verb)
+        own[verb] = name
+    handlers.update(own)
+    _check_completeness(cls, handlers)
+    return handlers
+
+
+def _check_completeness(cls: type[_Base], handlers: Mapping[str, str]) -> None:
+    if not handlers:
+        return  # an abstract base of the author's own
+    if "ADD" not in handlers:
+        raise TypeError(
+            f"{cls.__qualname__} has no ADD handler: add a method "
+            f"@on.add def attach(self, op: {_wanted('ADD', cls)}) -> cnisdk.Result"
+        )
+    if "DEL" not in handlers:
+        raise TypeError(
+            f"{cls.__qualname__} handles ADD but not DEL: what ADD makes would stay for ever; add a "
+            f"method @on.delete def detach(self, op: {_wanted('DEL', cls)}) -> None"
+        )
+    if cls.kind != "interface" and "GC" not in handlers and not cls.stateless:
+        raise TypeError(
+            f"{cls.__qualname__} has no GC handler, so what it keeps for containers that vanished "
+            f"would leak: add @on.gc def sweep(self, op: {_wanted('GC', cls)}) -> None, or write "
+            f"class {cls.__name__}(..., stateless=True) when it keeps nothing outside the container"
+        )
+
+
+def _check_signature(cls: type[_Base], name: str, function: object, verb: str) -> None:
+    code = getattr(function, "__code__", None)
+    if code is None:
+        raise TypeError(f"{cls.__qualname__}.{name}: @{_OPERATION_OF[verb][1]} marks methods only")
+    wanted = f"def {name}(self, op: {_wanted(verb, cls)})"
+    if code.co_argcount != 2 or code.co_kwonlyargcount:
+        raise TypeError(f"{cls.__qualname__}.{name} must take one operation: {wanted}")
+    parameter = code.co_varnames[1]
+    annotation = cast("dict[str, Any]", getattr(function, "__annotations__", {})).get(parameter)
+    if annotation is None:
+        return
+    operation, config = _annotated(annotation)
+    allowed = {_OPERATION_OF[verb][0]} | ({"ChainedAdd"} if verb == "ADD" else set())
+    known = {each for each, _ in _OPERATION_OF.values()} | {"ChainedAdd"}
+    if operation in known and operation not in allowed:
+        raise TypeError(
+            f"{cls.__qualname__}.{name} handles {verb} but takes cnisdk.{operation}: {wanted}"
+        )
+    if operation == "ChainedAdd" and cls.kind != "chained":
+        raise TypeError(
+            f"{cls.__qualname__}.{name} takes cnisdk.ChainedAdd, but {cls.__name__} is no "
+            f"ChainedPlugin, so prevResult may be missing: {wanted}"
+        )
+    if config and config in _attrs_names(cls) and config != cls.config_class.__name__:
+        raise TypeError(
+            f"{cls.__qualname__}.{name} takes the configuration {config}, but the class is "
+            f"declared with {cls.config_class.__name__}: {wanted}"
+        )
+
+
+def _attrs_names(cls: type) -> set[str]:
+    """Names by which a configuration class could be meant; type variables are left alone."""
+    import sys
+
+    module = vars(sys.modules.get(cls.__module__, object))
+    return {
+        name
+        for name, value in module.items()
+        if isinstance(value, type) and issubclass(value, NetConf | IpamConf)
+    }
+
+
+def _annotated(annotation: Any) -> tuple[str, str]:
+    """Operation and configuration named by an annotation, as text or as a type."""
+    if isinstance(annotation, str):
+        match = _ANNOTATION.fullmatch(annotation.strip())
+        if match is None:
+            return "", ""
+        return match["operation"], (match["config"] or "").rpartition(".")[2]
+    origin = getattr(annotation, "__origin__", annotation)
+    arguments = get_args(annotation)
+    config = getattr(arguments[0], "__name__", "") if arguments else ""
+    return getattr(origin, "__name__", ""), config
+
+
+def _wanted(verb: str, cls: type[_Base]) -> str:
+    operation = _OPERATION_OF[verb][0]
+    if verb == "ADD" and cls.kind == "chained":
+        operation = "ChainedAdd"
+    return f"cnisdk.{operation}[{cls.config_class.__name__}]"

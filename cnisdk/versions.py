@@ -1,0 +1,51 @@
+"""The seven versions of the CNI specification, and what each of them has."""
+
+from __future__ import annotations
+
+from typing import Final
+
+
+ALL: Final = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
+"""Every released version of the specification, oldest first."""
+
+NEWEST: Final = ALL[-1]
+OLDEST: Final = ALL[0]
+"""What a missing or empty ``cniVersion`` means."""
+
+
+def parse(version: str) -> tuple[int, int, int]:
+    """Split a version into numbers; missing parts are 0 and "" is 0.1.0, as in the Go library.
+
+    Raises:
+        ValueError: not one to three dot-separated whole numbers.
+    """
+    parts = (version or OLDEST).split(".")
+    if len(parts) > 3 or not all(part.isascii() and part.isdigit() for part in parts):
+        raise ValueError(f'invalid version "{version}"')
+    numbers = [int(part) for part in parts] + [0, 0]
+    return numbers[0], numbers[1], numbers[2]
+
+
+def at_least(version: str, floor: str) -> bool:
+    """Whether ``version`` is ``floor`` or newer."""
+    return parse(version) >= parse(floor)
+
+
+def has_check(version: str) -> bool:
+    """CHECK came with 0.4.0."""
+    return at_least(version, "0.4.0")
+
+
+def has_gc(version: str) -> bool:
+    """GC came with 1.1.0."""
+    return at_least(version, "1.1.0")
+
+
+def has_status(version: str) -> bool:
+    """STATUS came with 1.1.0."""
+    return at_least(version, "1.1.0")
+
+
+def has_many_addresses(version: str) -> bool:
+    """Before 0.3.0 a result held at most one address per family, and no interfaces."""
+    return at_least(version, "0.3.0")
