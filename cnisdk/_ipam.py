@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import attrs
 
-from cnisdk import _exec, errors
+from cnisdk import errors
 from cnisdk._result import Result
 from cnisdk._result_json import decode
 
@@ -77,6 +77,8 @@ class Delegate:
         self._run("STATUS")
 
     def _run(self, verb: str, *, wants_result: bool = False) -> dict[str, Any]:
+        from cnisdk import _exec
+
         # The delegate gets what is left of this call's time.
         budget = f"{self._deadline.remaining():.3f}"
         env = {**self._env, "CNI_COMMAND": verb, "CNISDK_TIMEOUT": budget}

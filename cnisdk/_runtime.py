@@ -252,6 +252,13 @@ class _Invocation:
                 "set CNI_NETNS_OVERRIDE=1 if that is meant",
             )
 
+    @property
+    def label(self) -> str:
+        """What the operator calls this plugin: its CNI type, where the configuration says it."""
+        section = _get(self.document, "ipam") if self.spec.kind == "ipam" else self.document
+        given = _get(section, "type") if isinstance(section, dict) else None
+        return given if isinstance(given, str) and given else self.spec.name
+
     # ---- failure --------------------------------------------------------------------------------
 
     def _undo(self, failure: BaseException) -> None:
@@ -261,10 +268,10 @@ class _Invocation:
 
     def fail(self, failure: BaseException, stdout: BinaryIO) -> int:
         """Report a failure: the error object, one line on stderr, the rest in the log."""
-        error = as_cni_error(failure, self.spec.name, self.verb)
+        error = as_cni_error(failure, self.label, self.verb)
         notes = list(getattr(failure, "__notes__", ()))
         document = error.document(self.version or self.spec.supported_versions[-1])
-        line = " ".join(f"{self.spec.name} {self.verb or 'call'} failed: {error}".split())
+        line = " ".join(f"{self.label} {self.verb or 'call'} failed: {error}".split())
         try:
             self.stderr.write(line.encode(errors="replace") + b"\n")
             self.stderr.flush()

@@ -43,7 +43,7 @@ def recorded(invocation: _Invocation) -> Iterator[None]:
     except BaseException as failure:
         from cnisdk._runtime import as_cni_error
 
-        error = as_cni_error(failure, invocation.spec.name, invocation.verb)
+        error = as_cni_error(failure, invocation.label, invocation.verb)
         _write(invocation, start, {"error": error.document(invocation.version)})
         raise
     if invocation.verb != "STATUS":
@@ -58,7 +58,7 @@ def _write(invocation: _Invocation, start: int, outcome: dict[str, Any]) -> None
         "id": name,
         "time": start / 1e9,
         "duration": (time.time_ns() - start) / 1e9,
-        "plugin": invocation.spec.name,
+        "plugin": invocation.label,
         "verb": invocation.verb,
         "env": {key: env[key] for key in env if key.startswith(_KEPT_VARIABLES)},
         "stdin": _redacted(invocation.document, secrets),

@@ -1,0 +1,68 @@
+"""Defects of a configuration, each with its JSON path in the operator's spelling."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+
+from cnisdk import errors
+
+
+@attrs.frozen
+class Problem:
+    """One defect of a configuration."""
+
+    path: str
+    """JSON path in the operator's spelling, for example ``ipam.ranges[0][1].subnet``."""
+    message: str
+    """What is wrong, with the value."""
+    error: type[errors.CniError] = errors.InvalidConfig
+    """The class of error it amounts to."""
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+class Problems(ValueError):  # noqa: N818  # raised within the codec only
+    """Defects found below one value; paths are relative to it."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(map(str, problems)))
+        self.problems = tuple(problems)
+
+    def below(self, prefix: str) -> list[Problem]:
+        """The same defects, seen from the value above."""
+        return [attrs.evolve(each, path=_join(prefix, each.path)) for each in self.problems]
+
+
+_FROM_OUTSIDE = ("CNI_ARGS ", "args.cni.", "runtimeConfig.")
+"""Inputs of an IPAM plugin that stand beside the ``ipam`` section, not in it."""
+
+
+def _join(prefix: str, path: str) -> str:
+    if not prefix or path.startswith(_FROM_OUTSIDE):
+        return path
+    return prefix + path if not path or path.startswith("[") else f"{prefix}.{path}"
+
+
+def as_error(problems: Sequence[Problem]) -> errors.CniError:
+    """One error for all the defects of a configuration; the first decides the code."""
+    first, *others = problems
+    return first.error(str(first), details="; ".join(f"also {each}" for each in others))
+
+
+def shown(value: Any) -> str:
+    """A JSON value for a message, cut to a readable length."""
+    try:
+        text = json.dumps(value)
+    except (TypeError, ValueError):
+        text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def expected(wanted: str, value: Any) -> str:
+    """What was wanted and what was given instead."""
+    return f"expected {wanted}, got {shown(value)}"
