@@ -1,0 +1,233 @@
+"""Attach containers to a Linux bridge on the host by a veth pair."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import attrs
+
+import cnisdk
+from cnisdk import errors, on
+
+
+_DEFAULT_ROUTES = ("0.0.0.0/0", "::/0")
+
+
+@cnisdk.config
+class VlanTrunk:
+    """One entry of ``vlanTrunk``: a range of VLAN ids, a single id, or both."""
+
+    min_id: int | None = cnisdk.key("minID", default=None)
+    """First id of a range, 1 to 4094."""
+    max_id: int | None = cnisdk.key("maxID", default=None)
+    """Last id of a range, 1 to 4094."""
+    id: int | None = None
+    """A single id, 1 to 4094."""
+
+    def __attrs_post_init__(self) -> None:
+        for name, value in (("minID", self.min_id), ("maxID", self.max_id), ("id", self.id)):
+            if value is not None and not 1 <= value <= 4094:
+                raise ValueError(f"incorrect trunk {name} parameter: {value} is not in 1 to 4094")
+        if (self.min_id is None) != (self.max_id is None):
+            missing = "minID" if self.min_id is None else "maxID"
+            raise ValueError(f"minID and maxID must be given together, {missing} is missing")
+        if self.min_id is not None and self.max_id is not None and self.min_id > self.max_id:
+            raise ValueError(f"minID {self.min_id} is greater than maxID {self.max_id}")
+
+
+@cnisdk.config
+class BridgeConf(cnisdk.NetConf):
+    """Configuration of the bridge plugin."""
+
+    MAC_HELP: ClassVar = "Hardware address of the container's interface."
+
+    bridge: str = "cni0"
+    """Name of the bridge; made when it is absent."""
+    is_gateway: bool = False
+    """Give the bridge the subnet's gateway address and turn forwarding on."""
+    is_default_gateway: bool = False
+    """Also make the bridge the container's default route; implies isGateway."""
+    force_address: bool = False
+    """Replace another address of the bridge instead of failing."""
+    ip_masq: bool = False
+    """Masquerade what leaves the subnet."""
+    ip_masq_backend: str | None = attrs.field(
+        default=None,
+        validator=attrs.validators.optional(attrs.validators.in_(("nftables", "iptables"))),
+    )
+    """nftables or iptables; by default nftables where it is usable."""
+    mtu: int = attrs.field(
+        default=0, validator=[attrs.validators.ge(0), attrs.validators.le(65535)]
+    )
+    """MTU in bytes of the veth pair and of a new bridge; 0 for the kernel's default."""
+    hairpin_mode: bool = False
+    """Let the container reach itself through the bridge."""
+    promisc_mode: bool = False
+    """Set the bridge promiscuous."""
+    vlan: int = attrs.field(
+        default=0, validator=[attrs.validators.ge(0), attrs.validators.le(4094)]
+    )
+    """VLAN id of the container's port; 0 for none."""
+    vlan_trunk: tuple[VlanTrunk, ...] | None = None
+    """VLAN ids the container's port carries tagged."""
+    preserve_default_vlan: bool = False
+    """Keep VLAN 1 on the port when vlan or vlanTrunk is set."""
+    macspoofchk: bool = False
+    """Drop frames from the container with another source address than its own."""
+    enabledad: bool = False
+    """Run IPv6 duplicate address detection in the container."""
+    disable_container_interface: bool = False
+    """Leave the container's interface down; not possible with IPAM."""
+    port_isolation: bool = False
+    """Keep the container from talking to other isolated ports of the bridge."""
+    mac: str | None = cnisdk.capability("mac", arg="MAC", default=None, description=MAC_HELP)
+
+    def __attrs_post_init__(self) -> None:
+        if self.hairpin_mode and self.promisc_mode:
+            raise ValueError("cannot set hairpin mode and promiscuous mode at the same time")
+        if self.disable_container_interface and self.ipam is not None:
+            raise ValueError("cannot use IPAM when disableContainerInterface is set")
+
+    @property
+    def gateway(self) -> bool:
+        """Whether the bridge is the container's gateway."""
+        return self.is_gateway or self.is_default_gateway
+
+
+class Bridge(cnisdk.Plugin[BridgeConf]):
+    """Attach containers to a Linux bridge on the host by a veth pair."""
+
+    @on.add
+    def attach(self, op: cnisdk.Add[BridgeConf]) -> cnisdk.Result:
+        """Make the bridge and the veth pair, ask IPAM, configure both ends."""
+        cfg, res = op.config, op.result()
+        _refuse_vlans(cfg)
+        bridge = res.interface(
+            op.host.ensure_bridge(cfg.bridge, mtu=cfg.mtu, promisc=cfg.promisc_mode or None)
+        )
+        veth = op.host.add_veth(
+            peer=op.ifname,
+            into=op.netns,
+            mac=cfg.mac,
+            mtu=cfg.mtu,
+            master=bridge.name,
+            hairpin=cfg.hairpin_mode,
+            isolated=cfg.port_isolation,
+        )
+        res.interface(veth.host)
+        eth = res.interface(veth.peer)
+        if cfg.macspoofchk:
+            op.host.add_spoof_check(op.attachment, veth.host.name, eth.mac)
+        if cfg.ipam is not None:
+            res.adopt(_with_gateways(cfg, op.ipam.add()), on=eth)
+        result = res.dns(cfg.dns).build()
+        op.netns.configure(
+            op.ifname, result, dad=cfg.enabledad, up=not cfg.disable_container_interface
+        )
+        if not cfg.disable_container_interface:
+            op.host.wait_port_up(veth.host.name)
+        if cfg.gateway:
+            for ip in result.ips:
+                op.host.ensure_address(bridge.name, _on_bridge(ip), replace=cfg.force_address)
+                op.host.enable_forwarding(ip.version)
+        if cfg.ip_masq and result.ips:
+            addresses = [ip.address for ip in result.ips]
+            op.host.add_masquerade(op.attachment, addresses, backend=cfg.ip_masq_backend)
+        # A bridge somebody else made without a MAC of its own takes one from its ports.
+        return res.update(bridge.name, sandbox="", mac=op.host.interface(bridge.name).mac).build()
+
+    @on.delete
+    def detach(self, op: cnisdk.Del[BridgeConf]) -> None:
+        """Remove the veth pair; what is left on the host goes by its owner tag."""
+        if op.netns is not None:
+            op.netns.remove_link(op.ifname, kind="veth")
+
+    @on.check
+    def verify(self, op: cnisdk.Check[BridgeConf]) -> None:
+        """Compare bridge, port, container interface, gateway and rules with the configuration."""
+        cfg, prev = op.config, op.prev_result
+        eth = prev.interface(op.ifname, op.netns.path)
+        if eth is None:
+            raise errors.InvalidConfig(
+                f'prevResult has no interface "{op.ifname}" in {op.netns.path}'
+            )
+        recorded = prev.interface(cfg.bridge, "")
+        bridge = op.host.expect_link(
+            cfg.bridge, kind="bridge", up=True, mac=recorded.mac if recorded else None
+        )
+        if cfg.promisc_mode and not bridge.promiscuity:
+            raise errors.CniError(f'bridge "{cfg.bridge}" is not promiscuous any more')
+        peer = op.netns.expect_link(op.ifname, kind="veth", mac=eth.mac or None)
+        op.netns.expect(prev, op.ifname, up=not cfg.disable_container_interface)
+        port = op.host.expect_peer(peer, master=cfg.bridge)
+        for key, wanted, found in (
+            ("hairpinMode", cfg.hairpin_mode, port.hairpin),
+            ("portIsolation", cfg.port_isolation, port.isolated),
+        ):
+            if found is not None and wanted != found:
+                raise errors.CniError(f'bridge port "{port.name}": {key} is {found}, not {wanted}')
+        ips = prev.ips_of(op.ifname, op.netns.path)
+        if cfg.gateway:
+            for ip in ips:
+                op.host.expect_address(cfg.bridge, _on_bridge(ip))
+                op.host.expect_forwarding(ip.version)
+        if cfg.ip_masq and ips:
+            addresses = [ip.address for ip in ips]
+            op.host.expect_masquerade(op.attachment, addresses, backend=cfg.ip_masq_backend)
+        if cfg.macspoofchk:
+            op.host.expect_spoof_check(op.attachment, port.name, eth.mac)
+
+    @on.status
+    def ready(self, op: cnisdk.Status[BridgeConf]) -> None:
+        """Answer 50 when the bridge's name is taken or a tool the configuration needs is missing."""
+        cfg = op.config
+        link = op.host.link(cfg.bridge)
+        if link is not None and link.kind != "bridge":
+            raise errors.PluginNotAvailable(
+                f'"{cfg.bridge}" exists but is no bridge ({link.kind or "a plain device"})',
+                details="remove or rename it, or choose another name with the key bridge",
+            )
+        problem = op.host.firewall_problem() if cfg.ip_masq or cfg.macspoofchk else ""
+        if problem:
+            raise errors.PluginNotAvailable(problem)
+
+
+def _refuse_vlans(cfg: BridgeConf) -> None:
+    if cfg.vlan or cfg.vlan_trunk is not None:
+        key, value = ("vlan", cfg.vlan) if cfg.vlan else ("vlanTrunk", "given")
+        raise errors.UnsupportedField(
+            f"{key}: {value}: VLANs on the bridge are not supported yet",
+            details="remove vlan and vlanTrunk from the configuration",
+        )
+
+
+def _with_gateways(cfg: BridgeConf, ipam: cnisdk.Result) -> cnisdk.Result:
+    """The IPAM result with the gateways and default routes the configuration implies."""
+    if not ipam.ips:
+        raise errors.CniError("IPAM plugin returned missing IP config")
+    if not cfg.gateway:
+        return ipam
+    ips = tuple(
+        attrs.evolve(ip, gateway=ip.gateway or ip.address.network.network_address + 1)
+        for ip in ipam.ips
+    )
+    routes = list(ipam.routes)
+    if cfg.is_default_gateway:
+        for ip in ips:
+            default = _default_route(ip)
+            if not any(route.dst == default.dst for route in routes):
+                routes.append(default)
+    return attrs.evolve(ipam, ips=ips, routes=tuple(routes))
+
+
+def _default_route(ip: cnisdk.Ip) -> cnisdk.Route:
+    from ipaddress import ip_network
+
+    return cnisdk.Route(ip_network(_DEFAULT_ROUTES[ip.version == 6]), ip.gateway)
+
+
+def _on_bridge(ip: cnisdk.Ip) -> cnisdk.IpInterface:
+    """The gateway's address with the prefix length of the subnet."""
+    from ipaddress import ip_interface
+
+    return ip_interface(f"{ip.gateway}/{ip.address.network.prefixlen}")

@@ -1,0 +1,62 @@
+"""Bring up the loopback interface of a container."""
+
+from __future__ import annotations
+
+import cnisdk
+from cnisdk import errors, on
+
+
+_LO = "lo"
+
+
+@cnisdk.config
+class LoopbackConf(cnisdk.NetConf):
+    """Configuration of the loopback plugin: none beyond the common keys."""
+
+
+class Loopback(cnisdk.Plugin[LoopbackConf]):
+    """Bring up the loopback interface of a container."""
+
+    @on.add
+    def attach(self, op: cnisdk.Add[LoopbackConf]) -> cnisdk.Result:
+        """Set lo up; the interface is always lo, whatever CNI_IFNAME says."""
+        if not op.netns.expect_link(_LO).up:
+            # The tag says on whose behalf lo is up, so that DEL does not take it from others.
+            op.netns.set_alias(_LO, op.attachment.owner_tag)
+            op.on_rollback(self._take_down, op.netns, op.attachment)
+            op.netns.set_up(_LO)
+        addresses = op.netns.addresses(_LO)
+        for address in addresses:
+            if not (address.ip.is_loopback or address.ip.is_link_local):
+                raise errors.CniError(
+                    f'loopback interface found with non-loopback address "{address}"'
+                )
+        if op.prev_result is not None:
+            return op.prev_result
+        res = op.result()
+        lo = res.interface(op.netns.interface(_LO))
+        for version in (4, 6):
+            first = next((each for each in addresses if each.version == version), None)
+            if first is not None:
+                res.ip(first, on=lo)
+        return res.build()
+
+    @on.delete
+    def detach(self, op: cnisdk.Del[LoopbackConf]) -> None:
+        """Set lo down, if it was this attachment that set it up."""
+        if op.netns is not None:
+            self._take_down(op.netns, op.attachment)
+
+    @on.check
+    def verify(self, op: cnisdk.Check[LoopbackConf]) -> None:
+        """Check that lo is up and has the addresses ADD reported."""
+        op.netns.expect_link(_LO, up=True)
+        for ip in op.prev_result.ips_of(_LO, op.netns.path):
+            op.netns.expect_address(_LO, ip.address)
+
+    @staticmethod
+    def _take_down(netns: cnisdk.Namespace, attachment: cnisdk.Attachment) -> None:
+        lo = netns.link(_LO)
+        if lo is not None and attachment.owns(lo.alias):
+            netns.set_down(_LO)
+            netns.set_alias(_LO, "")
