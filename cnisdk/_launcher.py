@@ -16,25 +16,31 @@ MARKER: Final = "# cnisdk launcher: "
 _HEAD: Final = 1024
 
 
-def text(target: str, supported_versions: tuple[str, ...], interpreter: str) -> str:
+def text(
+    target: str, supported_versions: tuple[str, ...], interpreter: str, search_path: str = ""
+) -> str:
     """The contents of a launcher.
 
     Args:
         target: ``package.module:Class``.
         supported_versions: What VERSION is answered with, so that it needs no import of the plugin.
         interpreter: Absolute path of the Python that has the plugin installed.
+        search_path: Absolute directory of a module that is not installed there (``-I`` leaves the
+            current directory out); "" for an installed one.
     """
+    if search_path:
+        target = f"{target}@{search_path}"
     versions = ",".join(supported_versions)
     return (
         f"#!{interpreter} -I\n"
         f"{MARKER}{target}\n"
         "from cnisdk._launcher import main\n"
-        f'main("{target}", "{versions}")\n'
+        f"main({target!r}, {versions!r})\n"
     )
 
 
 def target_of(executable: str) -> str | None:
-    """The plugin a launcher of this interpreter starts; None for any other executable."""
+    """The plugin a launcher of this interpreter starts, as `load` takes it; None for any other executable."""
     try:
         with open(executable, "rb") as file:
             head = file.read(_HEAD)
@@ -49,13 +55,16 @@ def target_of(executable: str) -> str | None:
 
 
 def load(target: str) -> Any:
-    """Import the plugin class named ``package.module:Class``.
+    """Import the plugin class named ``package.module:Class`` or ``module:Class@/directory``.
 
     Raises:
         ImportError: no such module or class.
     """
     from importlib import import_module
 
+    target, _, directory = target.partition("@")
+    if directory and directory not in sys.path:
+        sys.path.append(directory)
     module, _, name = target.partition(":")
     plugin = getattr(import_module(module), name, None)
     if plugin is None:
