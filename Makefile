@@ -1,0 +1,90 @@
+# The commands of this project. `make` alone lists them.
+
+SHELL       := /bin/bash
+VENV        := .venv
+PYTHON      ?=
+WORKERS     ?= auto
+PYTEST_ARGS ?=
+
+py  := $(VENV)/bin/python
+pip := $(py) -m pip --disable-pip-version-check -qq install
+
+# Users on Debian do not have the sbin directories on their PATH, and nft, iptables and ip live there.
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
+
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test lint types bench check clean FORCE
+
+help:  ## List these commands.
+	@sed -nE 's/^([a-z]+):.*## (.*)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r name text; do \
+		printf '  make %-8s %s\n' "$$name" "$$text"; done
+
+setup: $(VENV)/.setup  ## Make .venv with the command line in it.
+	@echo "Ready: $(VENV)/bin/cnisdk"
+
+demo: $(VENV)/.setup  ## Attach two containers to a bridge and clean up again, in a sandbox.
+	@$(py) testing/demo/run.py
+
+test: $(VENV)/.group-tests  ## Run all tests (WORKERS=0: one after the other; PYTEST_ARGS="-k name").
+	@testing/system-packages.sh
+	$(py) -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
+
+lint: $(VENV)/.group-lint  ## Check style, spelling and the layers.
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/codespell
+	$(VENV)/bin/lint-imports
+
+types: $(VENV)/.group-typing  ## Check types with mypy and pyright.
+	$(VENV)/bin/mypy
+	$(VENV)/bin/pyright --warnings
+	@# This one finds its interpreter by the PATH alone.
+	PATH=$(CURDIR)/$(VENV)/bin:$$PATH pyright --ignoreexternal --verifytypes cnisdk
+
+bench: $(VENV)/.setup  ## Measure latencies, next to the Go plugins where they are installed.
+	@$(py) testing/bench/run.py
+
+check: test lint types  ## All of test, lint and types.
+
+clean:  ## Remove .venv, caches and build results.
+	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp holds the directory it was made in: an environment does not survive a move or a copy.
+ifneq ($(and $(wildcard $(py)),$(file <$(VENV)/.setup)),$(CURDIR))
+$(VENV)/.setup: FORCE
+endif
+
+$(VENV)/.setup: pyproject.toml
+	@$(make-venv)
+	@echo "Installing cnisdk into $(VENV) ..."
+	@$(pip) --upgrade 'pip>=25.1'  # older ones do not know dependency groups
+	@$(pip) --editable '.[conformance,testing]'
+	@printf '%s' '$(CURDIR)' >$@
+
+$(VENV)/.group-%: $(VENV)/.setup
+	@echo "Installing the tools for '$*' ..."
+	@$(pip) --group $*
+	@touch $@
+
+# Takes the first Python that is new enough; asking it is the only test that also sees through shims.
+define make-venv
+set -eu; \
+if [ "$$(cat $(VENV)/.setup 2>/dev/null)" = '$(CURDIR)' ] && $(py) -c '' 2>/dev/null; then exit 0; fi; \
+for python in $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11); do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+	if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
+		testing/system-packages.sh python3-venv; \
+		"$$python" -c 'import ensurepip, venv' 2>/dev/null || { without_venv=$$python; continue; }; \
+	fi; \
+	echo "Making $(VENV) with $$("$$python" --version) ..."; \
+	exec "$$python" -m venv --clear $(VENV); \
+done; \
+if [ -n "$${without_venv:-}" ]; then \
+	echo "$$without_venv cannot make virtual environments. On Debian and Ubuntu: apt-get install python3-venv" >&2; \
+else \
+	echo "No Python 3.11 or newer was found on the PATH. Install one, or name it: make setup PYTHON=/path/to/python3" >&2; \
+fi; \
+exit 1
+endef
