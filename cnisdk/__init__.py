@@ -31,6 +31,15 @@ if TYPE_CHECKING:
         ResultBuilder,
         Route,
     )
+    from cnisdk._store import (
+        AddressTaken,
+        Held,
+        Holder,
+        LockedReservations,
+        Record,
+        Reservations,
+        Store,
+    )
 
 __version__ = "0.1.0"
 
@@ -48,12 +57,16 @@ _HOME = {
     "Dns": "_result", "Interface": "_result", "Ip": "_result", "IpAddress": "_result",
     "IpInterface": "_result", "IpNetwork": "_result", "Result": "_result",
     "ResultBuilder": "_result", "Route": "_result",
+    "AddressTaken": "_store", "Held": "_store", "Holder": "_store",
+    "LockedReservations": "_store", "Record": "_store", "Reservations": "_store",
+    "Store": "_store",
 }  # fmt: skip
 """Public name -> the module it comes from."""
 _MODULES = ("capabilities", "errors", "on", "versions")
 
 __all__ = [
     "Add",
+    "AddressTaken",
     "Attachment",
     "ChainedAdd",
     "ChainedPlugin",
@@ -63,6 +76,8 @@ __all__ = [
     "Delegate",
     "Dns",
     "Gc",
+    "Held",
+    "Holder",
     "Interface",
     "Ip",
     "IpAddress",
@@ -71,14 +86,18 @@ __all__ = [
     "IpamConf",
     "IpamPlugin",
     "Link",
+    "LockedReservations",
     "Log",
     "Namespace",
     "NetConf",
     "Plugin",
+    "Record",
+    "Reservations",
     "Result",
     "ResultBuilder",
     "Route",
     "Status",
+    "Store",
     "Veth",
     "arg",
     "capabilities",
