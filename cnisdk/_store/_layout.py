@@ -1,4 +1,4 @@
-"""How reservations are named and written: the directory layout of the Go host-local plugin.
+r"""How reservations are named and written: the directory layout of the Go host-local plugin.
 
     <data dir>/<network>/lock                   flock(2)ed by whoever changes something
     <data dir>/<network>/<address>              "<container id>\r\n<ifname>"; its existence reserves

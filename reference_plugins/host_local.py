@@ -1,0 +1,288 @@
+"""Hand out addresses from ranges, keeping track of them on this node.
+
+Works on the same directory as the Go plugin of this name, also side by side with it.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_interface
+
+import cnisdk
+from cnisdk import errors, on, versions
+from reference_plugins._ranges import RangeConf, RangeSet, range_sets
+from reference_plugins._resolv_conf import read_resolv_conf
+
+
+_DATA_DIR = "/var/lib/cni/networks"
+
+
+class NoFreeAddress(errors.TryAgainLater):
+    """All addresses of a range set are taken; the runtime may retry when containers have gone (11)."""
+
+
+class AddressInUse(errors.TryAgainLater):
+    """A requested address is held by somebody else; it may be free later (11)."""
+
+
+class DuplicateAllocation(errors.CniError, code=110):
+    """A second ADD of an attachment without a DEL in between."""
+
+
+@cnisdk.config
+class HostLocalConf(cnisdk.IpamConf):
+    """The ``ipam`` section of host-local."""
+
+    ranges: tuple[tuple[RangeConf, ...], ...] = ()
+    """Range sets; every attachment gets one address of each."""
+    subnet: cnisdk.IpInterface | None = None
+    """Subnet of a single range, the old form of ``ranges``."""
+    range_start: cnisdk.IpAddress | None = None
+    """First address of the single range."""
+    range_end: cnisdk.IpAddress | None = None
+    """Last address of the single range."""
+    gateway: cnisdk.IpAddress | None = None
+    """Gateway of the single range."""
+    routes: tuple[cnisdk.Route, ...] = ()
+    """Routes for the result, as they are."""
+    data_dir: str = _DATA_DIR
+    """Directory of the reservations; an absolute path."""
+    resolv_conf: str = ""
+    """File in resolv.conf(5) format whose settings become the result's DNS."""
+    ip_ranges: tuple[tuple[RangeConf, ...], ...] = cnisdk.capability(
+        "ipRanges", default=(), description="Range sets of the runtime; they come first."
+    )
+    requested_ip: str = cnisdk.arg(
+        "IP", default="", description="Address to hand out; a prefix length is ignored."
+    )
+    requested_ips: tuple[str, ...] = cnisdk.arg(
+        "ips", default=(), description="Addresses to hand out, one of a range set; replaces IP."
+    )
+    runtime_ips: tuple[str, ...] = cnisdk.capability(
+        "ips", default=(), description="Further addresses to hand out."
+    )
+
+    def sets(self, cni_version: str) -> tuple[RangeSet, ...]:
+        """The range sets in the order their addresses appear in the result."""
+        sources = [(f"runtimeConfig.ipRanges[{i}]", each) for i, each in enumerate(self.ip_ranges)]
+        if self.subnet is not None:
+            legacy = RangeConf(
+                subnet=self.subnet,
+                range_start=self.range_start,
+                range_end=self.range_end,
+                gateway=self.gateway,
+            )
+            sources.append(("ipam", (legacy,)))
+        sources += [(f"ipam.ranges[{i}]", each) for i, each in enumerate(self.ranges)]
+        return range_sets(sources, many_per_family=versions.has_many_addresses(cni_version))
+
+    def requested(self) -> dict[cnisdk.IpAddress, str]:
+        """Addresses asked for, and by which input; CNI_ARGS gives way to args.cni (CONVENTIONS.md)."""
+        sources = [
+            ("CNI_ARGS IP", [] if self.requested_ips else self.requested_ip.split(",")),
+            ("args.cni.ips", self.requested_ips),
+            ("runtimeConfig.ips", self.runtime_ips),
+        ]
+        wanted: dict[cnisdk.IpAddress, str] = {}
+        for source, texts in sources:
+            for text in filter(None, texts):
+                wanted.setdefault(_address(source, text), source)
+        return wanted
+
+
+class HostLocal(cnisdk.IpamPlugin[HostLocalConf]):
+    """Hand out addresses from ranges, keeping track of them on this node."""
+
+    @on.add
+    def allocate(self, op: cnisdk.Add[HostLocalConf]) -> cnisdk.Result:
+        """Reserve one address of each range set: all, or none."""
+        cfg = op.config
+        sets = cfg.sets(op.network.cni_version)
+        requested = _assign(cfg.requested(), sets)
+        dns = read_resolv_conf(cfg.resolv_conf) if cfg.resolv_conf else cnisdk.Dns()
+        store = _store(op)
+        with store.locked(op.deadline, f"ADD {op.attachment}") as pool:
+            held = pool.held_by(op.attachment)
+            if not held.from_earlier_boot:
+                _refuse_second(op.attachment, held, sets)
+            chosen: list[cnisdk.IpAddress] = []
+            for index, each in enumerate(sets):
+                name = f"range set {index} of network {store.network}: {each}"
+                wanted = requested.get(index)
+                if wanted is not None:
+                    _refuse_unfit(wanted, each, pool, held, name)
+                else:
+                    # Held since before a reboot, which the container did not survive: the same again.
+                    wanted = next((ip for ip in held.addresses if _fits(ip, each)), None)
+                chosen.append(wanted or _pick(each, index, pool, name))
+            new = [address for address in chosen if address not in held.addresses]
+            # Queued first, so that nothing can come between reserving and queueing.
+            op.on_rollback(store.release, op.attachment, op.deadline, only=new)
+            pool.reserve(op.attachment, new)
+            if held.addresses and held.from_earlier_boot:
+                pool.release(op.attachment, only=set(held.addresses) - set(chosen))
+                pool.renew(op.attachment, chosen)
+            for index, address in enumerate(chosen):
+                pool.set_last_reserved(index, address)
+        ips = tuple(_ip(address, each) for address, each in zip(chosen, sets, strict=True))
+        return cnisdk.Result(ips=ips, routes=cfg.routes, dns=dns)
+
+    @on.delete
+    def release(self, op: cnisdk.Del[HostLocalConf]) -> None:
+        """Release what the attachment holds, whatever the configuration says by now."""
+        hints = [ip.address.ip for ip in op.prev_result.ips] if op.prev_result else []
+        _store(op).release(op.attachment, op.deadline, hints=hints)
+
+    @on.check
+    def verify(self, op: cnisdk.Check[HostLocalConf]) -> None:
+        """Compare the addresses of prevResult with the reservations; changes nothing on disk."""
+        sets = op.config.sets(op.network.cni_version)
+        store = _store(op)
+        addresses = [ip.address.ip for ip in op.prev_result.ips]
+        held = 0
+        for address in addresses:
+            holder = store.holder(address)
+            if holder is not None and holder.is_for(op.attachment):
+                held += 1
+            elif any(address in each for each in sets):
+                found = f"it is held by {holder}" if holder else "nobody holds it"
+                raise errors.CniError(
+                    f"address {address} of network {store.network} is not reserved for "
+                    f"{op.attachment.container_id}/{op.attachment.ifname}: {found}",
+                    details=f"expected the file {store.path}/{address}",
+                )
+        if not held:
+            raise errors.CniError(
+                f"prevResult has no address that network {store.network} reserved for "
+                f"{op.attachment.container_id}/{op.attachment.ifname}",
+                details=f"addresses of prevResult: {', '.join(map(str, addresses)) or 'none'}",
+            )
+
+    @on.gc
+    def sweep(self, op: cnisdk.Gc[HostLocalConf]) -> None:
+        """Release what no valid attachment holds, and what a crash left."""
+        released = _store(op).retain(op.valid_attachments, op.deadline)
+        if released:
+            op.log.info("released", addresses=[str(address) for address in released])
+
+    @on.status
+    def ready(self, op: cnisdk.Status[HostLocalConf]) -> None:
+        """Answer 50 when an ADD could not be given an address."""
+        store = _store(op)
+        sets = op.config.sets(op.network.cni_version)
+        try:
+            store.check_usable()
+            taken = store.taken()
+        except errors.IoFailure as failure:
+            raise errors.PluginNotAvailable(failure.msg, details=failure.details) from failure
+        for index, each in enumerate(sets):
+            # Counting is for the rare case that there can be as many.
+            if len(taken) >= each.size and each.used(taken) >= each.size:
+                raise errors.PluginNotAvailable(
+                    f"no IP addresses available in range set {index} of network {store.network}: "
+                    f"{each}",
+                    details=f"{each.size} of {each.size} addresses are taken{_stale(store)}",
+                )
+
+
+def _store(
+    op: cnisdk.Add[HostLocalConf]
+    | cnisdk.Del[HostLocalConf]
+    | cnisdk.Check[HostLocalConf]
+    | cnisdk.Gc[HostLocalConf]
+    | cnisdk.Status[HostLocalConf],
+) -> cnisdk.Reservations:
+    return cnisdk.Reservations(op.config.data_dir or _DATA_DIR, op.network.name, log=op.log)
+
+
+def _address(source: str, text: str) -> cnisdk.IpAddress:
+    try:
+        if "%" in text:
+            raise ValueError
+        return ip_interface(text.strip()).ip
+    except ValueError:
+        raise errors.InvalidConfig(f'{source}: expected an IP address, got "{text}"') from None
+
+
+def _assign(
+    wanted: dict[cnisdk.IpAddress, str], sets: tuple[RangeSet, ...]
+) -> dict[int, cnisdk.IpAddress]:
+    """Give each requested address to the first range set it lies in that has none yet."""
+    assigned: dict[int, cnisdk.IpAddress] = {}
+    for address, source in wanted.items():
+        fitting = [index for index, each in enumerate(sets) if address in each]
+        free = [index for index in fitting if index not in assigned]
+        if not free:
+            reason = (
+                f"range set {fitting[0]} gives one address only, {assigned[fitting[0]]} was asked "
+                "for first"
+                if fitting
+                else "it is in no range set: " + "; ".join(map(str, sets))
+            )
+            raise errors.InvalidConfig(
+                f"{source}: failed to allocate all requested IPs: {address}", details=reason
+            )
+        assigned[free[0]] = address
+    return assigned
+
+
+def _refuse_second(
+    attachment: cnisdk.Attachment, held: cnisdk.Held, sets: tuple[RangeSet, ...]
+) -> None:
+    for address in held.addresses:
+        if any(address in each for each in sets):
+            raise DuplicateAllocation(
+                f"{address} has been allocated to {attachment.container_id}/{attachment.ifname} "
+                f"on network {attachment.network}, duplicate allocation is not allowed",
+                details="the runtime must send DEL before another ADD",
+            )
+
+
+def _refuse_unfit(
+    address: cnisdk.IpAddress,
+    of: RangeSet,
+    pool: cnisdk.LockedReservations,
+    held: cnisdk.Held,
+    name: str,
+) -> None:
+    range_ = of.range_of(address)
+    if range_ is not None and address == range_.gateway:
+        raise errors.InvalidConfig(
+            f"requested IP {address} is the gateway of subnet {range_.subnet}", details=name
+        )
+    if address not in held.addresses and not pool.is_free(address):
+        raise AddressInUse(
+            f"requested IP address {address} is not available in {name}",
+            details=f"it is held by {pool.holder(address)}",
+        )
+
+
+def _fits(address: cnisdk.IpAddress, of: RangeSet) -> bool:
+    range_ = of.range_of(address)
+    return range_ is not None and address != range_.gateway
+
+
+def _pick(of: RangeSet, index: int, pool: cnisdk.LockedReservations, name: str) -> cnisdk.IpAddress:
+    last = pool.last_reserved(index)
+    address = of.pick(last, pool.is_free, pool.taken)
+    if address is None and pool.reclaim_empty():
+        address = of.pick(last, pool.is_free, pool.taken)
+    if address is None:
+        raise NoFreeAddress(
+            f"no IP addresses available in {name}",
+            details=f"{of.size} of {of.size} addresses are taken; retry when containers have gone, "
+            "enlarge the range, or run GC if containers vanished without DEL",
+        )
+    return address
+
+
+def _ip(address: cnisdk.IpAddress, of: RangeSet) -> cnisdk.Ip:
+    range_ = of.range_of(address)
+    assert range_ is not None  # noqa: S101  # it was chosen from this set
+    return cnisdk.Ip(ip_interface(f"{address}/{range_.subnet.prefixlen}"), range_.gateway)
+
+
+def _stale(store: cnisdk.Reservations) -> str:
+    stale = store.from_earlier_boots()
+    if not stale:
+        return ""
+    return f"; {stale} are from before the last reboot, and GC would free them"
