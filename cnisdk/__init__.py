@@ -31,15 +31,10 @@ if TYPE_CHECKING:
         ResultBuilder,
         Route,
     )
-    from cnisdk._store import (
-        AddressTaken,
-        Held,
-        Holder,
-        LockedReservations,
-        Record,
-        Reservations,
-        Store,
-    )
+    from cnisdk._store._layout import Holder
+    from cnisdk._store._locked_reservations import AddressTaken, Held, LockedReservations
+    from cnisdk._store._records import Record, Store
+    from cnisdk._store._reservations import Reservations
 
 __version__ = "0.1.0"
 
@@ -57,9 +52,10 @@ _HOME = {
     "Dns": "_result", "Interface": "_result", "Ip": "_result", "IpAddress": "_result",
     "IpInterface": "_result", "IpNetwork": "_result", "Result": "_result",
     "ResultBuilder": "_result", "Route": "_result",
-    "AddressTaken": "_store", "Held": "_store", "Holder": "_store",
-    "LockedReservations": "_store", "Record": "_store", "Reservations": "_store",
-    "Store": "_store",
+    "AddressTaken": "_store._locked_reservations", "Held": "_store._locked_reservations",
+    "Holder": "_store._layout", "LockedReservations": "_store._locked_reservations",
+    "Record": "_store._records", "Reservations": "_store._reservations",
+    "Store": "_store._records",
 }  # fmt: skip
 """Public name -> the module it comes from."""
 _MODULES = ("capabilities", "errors", "on", "versions")

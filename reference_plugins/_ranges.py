@@ -113,18 +113,18 @@ class RangeSet:
             address, gateway = line.at(position)
             return address != gateway and is_free(address)
 
-        for position in range(min(_PROBES, len(line))):
+        for position in range(min(_PROBES, line.length)):
             if free(position):
                 return line.at(position)[0]
         low, high = _PROBES - 1, 2 * _PROBES
-        while high < len(line):
+        while high < line.length:
             if free(high):
                 return line.at(_halve(low, high, free))[0]
             low, high = high, 2 * high
-        if len(line) <= _PROBES:
+        if line.length <= _PROBES:
             return None
         names = taken()
-        for position in range(_PROBES, len(line)):
+        for position in range(_PROBES, line.length):
             address, gateway = line.at(position)
             if str(address) not in names and address != gateway:
                 return address
@@ -164,10 +164,7 @@ class _Line:
             tail = [(each, each.first, number)]
             parts = [(each, number + 1, each.last), *parts[start + 1 :], *parts[:start], *tail]
         self._parts = [part for part in parts if part[1] <= part[2]]
-        self._length = sum(last - first + 1 for _, first, last in self._parts)
-
-    def __len__(self) -> int:
-        return self._length
+        self.length = sum(last - first + 1 for _, first, last in self._parts)
 
     def at(self, position: int) -> tuple[cnisdk.IpAddress, cnisdk.IpAddress]:
         """Address and gateway at a position."""

@@ -14,8 +14,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Mapping
-
-import attrs
+from typing import NamedTuple
 
 
 _NANOSECONDS = 1_000_000_000
@@ -24,8 +23,7 @@ _LONGEST_NAME = 255
 _BOOT_DIGITS = 13
 
 
-@attrs.frozen
-class Entry:
+class Entry(NamedTuple):
     """What the index says about one attachment."""
 
     boot_id: str
@@ -71,7 +69,8 @@ class AttachmentIndex:
             return
         now = time.time_ns()
         random = int.from_bytes(os.urandom(4), "big") % (_NANOSECONDS - 1) + 1
-        stamp = now - now % _NANOSECONDS + random
+        # The second before this one: nobody should wonder about a change in the future.
+        stamp = now - now % _NANOSECONDS - _NANOSECONDS + random
         os.utime(self._reservations_fd, ns=(stamp, stamp))
         os.utime(self.fd, ns=(stamp, stamp))
 
