@@ -43,9 +43,7 @@ class Sources:
     """``runtimeConfig`` of the configuration."""
 
 
-def decode(
-    cls: type[_T], body: object, *, path: str = "", sources: Sources | None = None
-) -> _T:
+def decode(cls: type[_T], body: object, *, path: str = "", sources: Sources | None = None) -> _T:
     """Read a configuration strictly.
 
     Args:

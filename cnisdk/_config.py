@@ -10,7 +10,6 @@ import attrs
 from cnisdk._result import Dns
 
 
-_T = TypeVar("_T")
 _C = TypeVar("_C", bound=type)
 
 INPUT: Final = "cnisdk.input"
@@ -59,9 +58,7 @@ def key(
         secret: Keep the value out of logs, traces and messages.
         description: One sentence for the JSON Schema and the docs page.
     """
-    return _field(
-        Input(name, arg, capability, secret, description), default, factory, validator
-    )
+    return _field(Input(name, arg, capability, secret, description), default, factory, validator)
 
 
 def capability(
@@ -108,9 +105,7 @@ def arg(
     return _field(Input(None, name, "", False, description), default, factory, validator)
 
 
-def _field(
-    source: Input, default: Any, factory: Callable[[], Any] | None, validator: Any
-) -> Any:
+def _field(source: Input, default: Any, factory: Callable[[], Any] | None, validator: Any) -> Any:
     # attrs types its default by overloads that a pass-through cannot choose from.
     make = cast("Callable[..., Any]", attrs.field)
     if factory is not None:

@@ -113,7 +113,8 @@ def _handler(spec: PluginSpec, verb: str) -> Callable[[Any], object]:
     handler = spec.handlers.get(verb)
     if handler is None:
         raise errors.InternalError(
-            f"{spec.name} has no handler for {verb}", details=f"mark a method with @on.{verb.lower()}"
+            f"{spec.name} has no handler for {verb}",
+            details=f"mark a method with @on.{verb.lower()}",
         )
     return handler
 

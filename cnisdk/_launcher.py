@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NoReturn
 
 
@@ -76,8 +78,6 @@ def run_in_process(
     target: str, env: Mapping[str, str], stdin: bytes, stderr: BinaryIO
 ) -> Completed:
     """Run the plugin of a launcher here instead of in a process of its own, as observed from outside."""
-    from io import BytesIO
-
     from cnisdk._exec import Completed
 
     stdout = BytesIO()
@@ -92,8 +92,6 @@ def run_in_process(
 
 def main(target: str, supported_versions: str) -> NoReturn:
     """What a launcher calls: VERSION is answered here, everything else by the plugin."""
-    import os
-
     if os.environ.get("CNI_COMMAND") == "VERSION":
         from cnisdk._version_reply import answer
 

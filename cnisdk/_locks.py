@@ -34,6 +34,7 @@ def run_dir(env: Mapping[str, str]) -> str:
 @contextmanager
 def serialised(
     verb: str,
+    *,
     plugin: str,
     network_key: str,
     attachment: Attachment | None,

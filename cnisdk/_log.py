@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import time
 from collections.abc import Mapping
 from typing import Any, Final
@@ -38,7 +37,9 @@ class Log:
         self.context = dict(context or {})
 
     @classmethod
-    def of(cls, env: Mapping[str, str], document: Mapping[str, Any], context: dict[str, Any]) -> Log:
+    def of(
+        cls, env: Mapping[str, str], document: Mapping[str, Any], context: dict[str, Any]
+    ) -> Log:
         """The log an environment and a configuration ask for; the environment wins."""
 
         def text(variable: str, key: str) -> str:
@@ -100,6 +101,8 @@ class Log:
 
 
 def _send(address: str, text: str) -> None:
+    import socket
+
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
         daemon.setblocking(False)
         daemon.connect(address)

@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Generic, NoReturn, TypeVar, cast, get_args
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    BinaryIO,
+    ClassVar,
+    Generic,
+    NoReturn,
+    TypeVar,
+    cast,
+    get_args,
+)
 
 from cnisdk import versions
 from cnisdk._config import IpamConf, NetConf, capabilities_of
@@ -93,14 +104,15 @@ class _Base:
         Returns:
             The exit status: 0 for success.
         """
-        return run(self._spec(), env, stdin, stdout, stderr)
+        return run(self.spec(), env, stdin, stdout, stderr)
 
     @classmethod
     def main(cls) -> NoReturn:
         """Serve the call this process was started for, then exit."""
-        main(cls()._spec())
+        main(cls().spec())
 
-    def _spec(self) -> PluginSpec:
+    def spec(self) -> PluginSpec:
+        """What the runtime needs to know of this plugin."""
         cls = type(self)
         return PluginSpec(
             name=cls.__name__,
@@ -244,8 +256,6 @@ def _check_signature(cls: type[_Base], name: str, function: object, verb: str) -
 
 def _attrs_names(cls: type) -> set[str]:
     """Names by which a configuration class could be meant; type variables are left alone."""
-    import sys
-
     module = vars(sys.modules.get(cls.__module__, object))
     return {
         name

@@ -26,7 +26,7 @@ class Problem:
         return f"{self.path}: {self.message}" if self.path else self.message
 
 
-class Problems(ValueError):  # noqa: N818  # raised within the codec only
+class Problems(ValueError):  # raised within the codec only
     """Defects found below one value; paths are relative to it."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:

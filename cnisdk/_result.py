@@ -164,7 +164,9 @@ class ResultBuilder:
         self._interfaces.append(interface)
         return interface
 
-    def update(self, name: str, *, sandbox: str | None = None, **changes: str | int) -> ResultBuilder:
+    def update(
+        self, name: str, *, sandbox: str | None = None, **changes: str | int
+    ) -> ResultBuilder:
         """Change fields of an interface that is already in the result, by name.
 
         Raises:
@@ -215,9 +217,7 @@ class ResultBuilder:
 
     def build(self) -> Result:
         """The finished result."""
-        return Result(
-            tuple(self._interfaces), tuple(self._ips), tuple(self._routes), self._dns
-        )
+        return Result(tuple(self._interfaces), tuple(self._ips), tuple(self._routes), self._dns)
 
     def _index(self, wanted: Interface) -> int:
         for index, interface in enumerate(self._interfaces):

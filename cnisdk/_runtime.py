@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, cast
 
 import attrs
@@ -15,12 +18,12 @@ from cnisdk._environment import check_environment, may_use_own_netns
 from cnisdk._locks import serialised
 from cnisdk._log import Log
 from cnisdk._names import Attachment, check_network_name, parse_cni_args, short_hash
+from cnisdk._operations import Call
 from cnisdk._result import Result
 from cnisdk._rollback import Rollback
 
 
 if TYPE_CHECKING:
-    from cnisdk._operations import Call
     from cnisdk._system import System
 
 _LARGEST_CONFIG = 16 << 20
@@ -53,6 +56,7 @@ def run(
     stdin: BinaryIO,
     stdout: BinaryIO,
     stderr: BinaryIO,
+    *,
     watchdog: Watchdog | None = None,
 ) -> int:
     """Serve one call.
@@ -119,14 +123,17 @@ class _Invocation:
             return
         self._read_document()
         call = self._call()
-        with self._recorded(), serialised(
-            self.verb,
-            self.spec.name,
-            short_hash(call.network_name),
-            call.attachment,
-            self.env,
-            self.deadline,
-            self.log,
+        with (
+            self._recorded(),
+            serialised(
+                self.verb,
+                plugin=self.spec.name,
+                network_key=short_hash(call.network_name),
+                attachment=call.attachment,
+                env=self.env,
+                deadline=self.deadline,
+                log=self.log,
+            ),
         ):
             try:
                 self._dispatch(call)
@@ -178,8 +185,6 @@ class _Invocation:
             )
 
     def _call(self) -> Call:
-        from cnisdk._operations import Call
-
         name = cast("str", _get(self.document, "name"))
         attachment = None
         args: Mapping[str, str] = {}
@@ -288,9 +293,6 @@ class _Invocation:
     # ---- records --------------------------------------------------------------------------------
 
     def _log_context(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        import os
-        import time
-
         return {
             "invocation": f"{time.time_ns():x}-{os.getpid():x}",
             "plugin": self.spec.name,
@@ -300,10 +302,34 @@ class _Invocation:
             "ifname": self.env.get("CNI_IFNAME", ""),
         }
 
-    def _recorded(self) -> Any:
-        from cnisdk._trace import recorded
+    @contextmanager
+    def _recorded(self) -> Iterator[None]:
+        """Record the call for ``cnisdk trace`` when it ends, however it ends."""
+        start = time.time_ns()
+        try:
+            yield
+        except BaseException as failure:
+            error = as_cni_error(failure, self.label, self.verb)
+            self._record(start, {"error": error.document(self.version)})
+            raise
+        if self.verb != "STATUS":
+            self._record(start, {"result": json.loads(self.output or b"null")})
 
-        return recorded(self)
+    def _record(self, start: int, outcome: Mapping[str, Any]) -> None:
+        from cnisdk import _trace
+
+        _trace.write(
+            {
+                "time": start / 1e9,
+                "duration": (time.time_ns() - start) / 1e9,
+                "plugin": self.label,
+                "verb": self.verb,
+                **outcome,
+            },
+            env=self.env,
+            document=self.document,
+            config_class=self.spec.config_class,
+        )
 
 
 def parse_document(raw: bytes) -> dict[str, Any]:

@@ -8,18 +8,14 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, cast
+from collections.abc import Mapping
+from typing import Any, Final, cast
 
 import attrs
 
-from cnisdk._config import INPUT
+from cnisdk._config import INPUT, source_of
 from cnisdk._locks import run_dir
 
-
-if TYPE_CHECKING:
-    from cnisdk._runtime import _Invocation
 
 KEPT: Final = 200
 """How many invocations are kept."""
@@ -34,35 +30,28 @@ def directory(env: Mapping[str, str]) -> str:
     return os.path.join(run_dir(env), "invocations")
 
 
-@contextmanager
-def recorded(invocation: _Invocation) -> Iterator[None]:
-    """Record a call when it ends, however it ends."""
-    start = time.time_ns()
-    try:
-        yield
-    except BaseException as failure:
-        from cnisdk._runtime import as_cni_error
+def write(
+    record: Mapping[str, Any],
+    *,
+    env: Mapping[str, str],
+    document: Mapping[str, Any],
+    config_class: type,
+) -> None:
+    """Keep one invocation.
 
-        error = as_cni_error(failure, invocation.label, invocation.verb)
-        _write(invocation, start, {"error": error.document(invocation.version)})
-        raise
-    if invocation.verb != "STATUS":
-        _write(invocation, start, {"result": json.loads(invocation.output or b"null")})
-
-
-def _write(invocation: _Invocation, start: int, outcome: dict[str, Any]) -> None:
-    secrets = _ALWAYS_SECRET | _declared_secrets(invocation.spec.config_class)
-    env = invocation.env
-    name = f"{start:x}-{os.getpid():x}"
-    record = {
+    Args:
+        record: Time, duration, plugin, verb and result or error.
+        env: The call's environment; only what belongs to the protocol is kept.
+        document: What was on stdin; values of secret keys are replaced.
+        config_class: Declares which keys are secret.
+    """
+    name = f"{time.time_ns():x}-{os.getpid():x}"
+    secrets = _ALWAYS_SECRET | _declared_secrets(config_class)
+    full = {
         "id": name,
-        "time": start / 1e9,
-        "duration": (time.time_ns() - start) / 1e9,
-        "plugin": invocation.label,
-        "verb": invocation.verb,
+        **record,
         "env": {key: env[key] for key in env if key.startswith(_KEPT_VARIABLES)},
-        "stdin": _redacted(invocation.document, secrets),
-        **outcome,
+        "stdin": _redacted(document, secrets),
     }
     where = directory(env)
     try:
@@ -70,10 +59,10 @@ def _write(invocation: _Invocation, start: int, outcome: dict[str, Any]) -> None
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         fd = os.open(os.path.join(where, f"{name}.json"), flags, 0o600)
         try:
-            os.write(fd, json.dumps(record).encode())
+            os.write(fd, json.dumps(full).encode())
         finally:
             os.close(fd)
-        if start // 1000 % _PRUNE_EVERY == 0:
+        if os.getpid() % _PRUNE_EVERY == 0:
             _prune(where)
     except OSError:
         return  # A record that cannot be written must not fail an attachment.
@@ -85,8 +74,6 @@ def _prune(where: str) -> None:
 
 
 def _declared_secrets(config_class: type) -> frozenset[str]:
-    from cnisdk._config import source_of
-
     fields = attrs.fields(cast("Any", config_class))
     return frozenset(
         (source_of(field).key or field.name).lower()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 from collections.abc import Sequence
 from typing import BinaryIO
 
@@ -40,8 +41,6 @@ def _asked(stdin: BinaryIO) -> str:
 
 def _read_what_comes(stdin: BinaryIO) -> bytes:
     """Everything on stdin, without waiting for a caller that sends nothing and never closes it."""
-    import select
-
     try:
         fd = stdin.fileno()
     except (AttributeError, OSError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_interface, ip_network
 from typing import ClassVar
 
 import attrs
@@ -221,13 +222,9 @@ def _with_gateways(cfg: BridgeConf, ipam: cnisdk.Result) -> cnisdk.Result:
 
 
 def _default_route(ip: cnisdk.Ip) -> cnisdk.Route:
-    from ipaddress import ip_network
-
     return cnisdk.Route(ip_network(_DEFAULT_ROUTES[ip.version == 6]), ip.gateway)
 
 
 def _on_bridge(ip: cnisdk.Ip) -> cnisdk.IpInterface:
     """The gateway's address with the prefix length of the subnet."""
-    from ipaddress import ip_interface
-
     return ip_interface(f"{ip.gateway}/{ip.address.network.prefixlen}")

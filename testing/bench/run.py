@@ -23,7 +23,7 @@ from rich.table import Table
 
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "demo"))
-import sandbox  # noqa: E402  # lies beside this folder, and is no package
+import sandbox  # lies beside this folder, and is no package
 
 
 GO_PLUGINS = Path("/usr/lib/cni")
@@ -127,7 +127,9 @@ def show(samples: dict[str, list[float]], *, as_json: bool) -> bool:
                 name,
                 f"{median:.1f}",
                 f"{median / base:.2f}",
-                "" if wanted is None else f"<= {wanted} {'ok' if median <= wanted * base else 'NO'}",
+                ""
+                if wanted is None
+                else f"<= {wanted} {'ok' if median <= wanted * base else 'NO'}",
             )
         Console().print(table)
     return all(medians[name] <= wanted * base for name, wanted in TARGETS.items())

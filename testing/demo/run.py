@@ -11,10 +11,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import sandbox
 from rich.console import Console
 from rich.table import Table
-
-import sandbox
 
 
 NETWORK = {
