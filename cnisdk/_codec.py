@@ -35,11 +35,11 @@ PROTOCOL_KEYS = frozenset(
 class Sources:
     """Everything besides its own JSON object that may fill a configuration's fields."""
 
-    cni_args: Mapping[str, str] = attrs.field(factory=dict)
+    cni_args: Mapping[str, str] = attrs.field(factory=dict[str, str])
     """Parsed CNI_ARGS."""
-    args_cni: Mapping[str, Any] = attrs.field(factory=dict)
+    args_cni: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
     """``args.cni`` of the configuration."""
-    runtime_config: Mapping[str, Any] = attrs.field(factory=dict)
+    runtime_config: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
     """``runtimeConfig`` of the configuration."""
 
 
@@ -203,10 +203,10 @@ def _structure_config(cls: type[_T], value: Any) -> _T:
     raise Problems(problems)
 
 
-def _ipam(value: Any) -> IpamConf | None:
-    ipam = cast("IpamConf", _structure_config(IpamConf, value))
+def _ipam(value: Any, _: Any) -> IpamConf | None:
+    ipam = _structure_config(IpamConf, value)
     return ipam if ipam.type else None
 
 
-converter().register_structure_hook(IpamConf | None, lambda value, _: _ipam(value))
+converter().register_structure_hook(IpamConf | None, _ipam)
 converter().register_structure_hook_factory(_is_config, _config)

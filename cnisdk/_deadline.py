@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from cnisdk import errors
@@ -36,7 +36,7 @@ class Deadline:
         return max(0.0, self._end - time.monotonic())
 
     @contextmanager
-    def step(self, name: str) -> Iterator[None]:
+    def step(self, name: str) -> Generator[None]:
         """Name what happens inside; the name is in the error when time runs out there."""
         self._steps.append(name)
         yield

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from cnisdk import errors
-from cnisdk._codec import Problem, Sources, as_error, decode, decode_leniently
+from cnisdk._codec import Sources, decode, decode_leniently
 from cnisdk._config import NetConf
 from cnisdk._names import Attachment
 from cnisdk._operations import Add, Call, ChainedAdd, Check, Del, Gc, Status
+from cnisdk._problems import Problem, as_error
 from cnisdk._result import Result
 from cnisdk._result_json import decode as decode_result
 from cnisdk._result_json import encode
@@ -201,8 +202,9 @@ def _lenient_configuration(
     problems: list[Problem] = []
     sources = _sources(call, problems)
     section, path = _section(spec, call)
+    config: Any
     config, found = decode_leniently(spec.config_class, section or {}, path=path, sources=sources)
-    network = config
+    network: NetConf | None = config
     if path or config is None:
         network, _ = decode_leniently(NetConf, call.document)
     for problem in problems + found:

@@ -96,4 +96,4 @@ def main(target: str, supported_versions: str) -> NoReturn:
         from cnisdk._version_reply import answer
 
         sys.exit(answer(supported_versions.split(","), sys.stdin.buffer, sys.stdout.buffer))
-    load(target).main()
+    raise SystemExit(load(target).main())

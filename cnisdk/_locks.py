@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
@@ -41,7 +41,7 @@ def serialised(
     env: Mapping[str, str],
     deadline: Deadline,
     log: Log,
-) -> Iterator[None]:
+) -> Generator[None]:
     """Hold the locks a verb needs while it runs.
 
     Args:
@@ -76,7 +76,7 @@ def serialised(
 
 
 @contextmanager
-def _locked(path: str, mode: int, deadline: Deadline) -> Iterator[None]:
+def _locked(path: str, mode: int, deadline: Deadline) -> Generator[None]:
     fd = _acquire(path, mode, deadline)
     try:
         yield

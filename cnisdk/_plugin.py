@@ -236,7 +236,7 @@ def _check_signature(cls: type[_Base], name: str, function: object, verb: str) -
     if annotation is None:
         return
     operation, config = _annotated(annotation)
-    allowed = {_OPERATION_OF[verb][0]} | ({"ChainedAdd"} if verb == "ADD" else set())
+    allowed = {"Add", "ChainedAdd"} if verb == "ADD" else {_OPERATION_OF[verb][0]}
     known = {each for each, _ in _OPERATION_OF.values()} | {"ChainedAdd"}
     if operation in known and operation not in allowed:
         raise TypeError(

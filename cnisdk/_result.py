@@ -15,6 +15,7 @@ from ipaddress import (
     IPv6Network,
     ip_interface,
 )
+from typing import Any
 
 import attrs
 
@@ -164,9 +165,7 @@ class ResultBuilder:
         self._interfaces.append(interface)
         return interface
 
-    def update(
-        self, name: str, *, sandbox: str | None = None, **changes: str | int
-    ) -> ResultBuilder:
+    def update(self, name: str, *, sandbox: str | None = None, **changes: Any) -> ResultBuilder:
         """Change fields of an interface that is already in the result, by name.
 
         Raises:

@@ -139,7 +139,7 @@ def decode(document: object, version: str, *, where: str = "prevResult") -> Resu
         errors.DecodingFailure: a value has the wrong type or is no address; names the JSON path.
     """
     reader = _Reader(where)
-    body = reader.object(document, where)
+    body = reader.members(document, where)
     own = body.get("cniversion") or version
     if not isinstance(own, str) or own not in versions.ALL:
         raise errors.DecodingFailure(
@@ -154,7 +154,7 @@ def decode_dns(value: object, where: str = "dns") -> Dns | None:
     """Read DNS settings; None when nothing is set. An empty list counts as set, as in Go."""
     reader = _Reader(where)
     dns = reader.dns(value, where)
-    body = {} if value is None else reader.object(value, where)
+    body = {} if value is None else reader.members(value, where)
     given = any(body.get(key) is not None for key in ("nameservers", "search", "options"))
     return dns if given or dns.domain else None
 
@@ -185,7 +185,7 @@ class _Reader:
             if body.get(key) is None:
                 continue
             path = f"{self.where}.{key}"
-            entry = self.object(body[key], path)
+            entry = self.members(body[key], path)
             address = self.parsed(entry.get("ip"), f"{path}.ip", parse_cidr)
             gateway = self.optional(entry.get("gateway"), f"{path}.gateway", ip_address)
             ips.append(Ip(address, gateway))
@@ -195,7 +195,7 @@ class _Reader:
         )
 
     def interface(self, value: object, path: str) -> Interface:
-        body = self.object(value, path)
+        body = self.members(value, path)
         return Interface(
             name=self.text(body, "name", path),
             mac=self.text(body, "mac", path),
@@ -206,7 +206,7 @@ class _Reader:
         )
 
     def ip(self, value: object, path: str) -> Ip:
-        body = self.object(value, path)
+        body = self.members(value, path)
         return Ip(
             address=self.parsed(body.get("address"), f"{path}.address", parse_cidr),
             gateway=self.optional(body.get("gateway"), f"{path}.gateway", ip_address),
@@ -214,7 +214,7 @@ class _Reader:
         )
 
     def route(self, value: object, path: str) -> Route:
-        body = self.object(value, path)
+        body = self.members(value, path)
         return Route(
             dst=self.parsed(body.get("dst"), f"{path}.dst", _network),
             gw=self.optional(body.get("gw"), f"{path}.gw", ip_address),
@@ -228,7 +228,7 @@ class _Reader:
     def dns(self, value: object, path: str) -> Dns:
         if value is None:
             return Dns()
-        body = self.object(value, path)
+        body = self.members(value, path)
         return Dns(
             nameservers=self.texts(body, "nameservers", path),
             domain=self.text(body, "domain", path),
@@ -238,7 +238,7 @@ class _Reader:
 
     # One JSON value each; a null is the same as an absent key.
 
-    def object(self, value: object, path: str) -> Document:
+    def members(self, value: object, path: str) -> Document:
         if not isinstance(value, dict):
             raise self.wrong(path, "an object", value)
         return {key.lower(): each for key, each in cast("Document", value).items()}
@@ -292,7 +292,7 @@ class _Reader:
     def optional(
         self, value: object, path: str, parse: Callable[[str], IpAddress]
     ) -> IpAddress | None:
-        return None if value is None or value == "" else self.parsed(value, path, parse)
+        return self.parsed(value, path, parse) if value not in (None, "") else None
 
     def wrong(self, path: str, wanted: str, value: object) -> errors.DecodingFailure:
         shown = repr(value)

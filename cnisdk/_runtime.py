@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, cast
 
@@ -303,7 +303,7 @@ class _Invocation:
         }
 
     @contextmanager
-    def _recorded(self) -> Iterator[None]:
+    def _recorded(self) -> Generator[None]:
         """Record the call for ``cnisdk trace`` when it ends, however it ends."""
         start = time.time_ns()
         try:

@@ -127,7 +127,7 @@ def _is_sequence(annotation: Any) -> bool:
 
 
 def _sequence(annotation: Any) -> Callable[[Any, Any], Any]:
-    build = list if get_origin(annotation) is list else tuple
+    is_list = get_origin(annotation) is list
     each = hook_for((get_args(annotation) or (Any,))[0])
 
     def structure(value: Any, _: Any) -> Any:
@@ -135,14 +135,15 @@ def _sequence(annotation: Any) -> Callable[[Any, Any], Any]:
             raise _refuse("a list", value)
         items: list[Any] = []
         problems: list[Problem] = []
-        for index, item in enumerate(cast("list[Any]", value)):
+        given: list[Any] = value
+        for index, item in enumerate(given):
             try:
                 items.append(each(item))
             except Problems as failure:
                 problems += failure.below(f"[{index}]")
         if problems:
             raise Problems(problems)
-        return build(items)
+        return items if is_list else tuple(items)
 
     return structure
 

@@ -89,5 +89,6 @@ def _redacted(value: Any, secrets: frozenset[str]) -> Any:
             for key, each in cast("dict[str, Any]", value).items()
         }
     if isinstance(value, list):
-        return [_redacted(each, secrets) for each in cast("list[Any]", value)]
+        items: list[Any] = value
+        return [_redacted(each, secrets) for each in items]
     return value

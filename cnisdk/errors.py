@@ -22,7 +22,7 @@ Codes: CNI SPEC 1.1.0 section 5 "Error"; 8 and 999 follow the Go library.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 
 # SPEC section 5: "Error codes 0-99 are reserved for well-known errors."
@@ -47,7 +47,7 @@ class CniError(Exception):
         details: The details as given, "" when there are none.
     """
 
-    code: ClassVar[int] = 999
+    code: int = 999
     msg: str
     details: str
 
@@ -141,8 +141,6 @@ class DelegateError(CniError):
         details: The delegate's details.
         delegate: The delegate's type, for example ``host-local``.
     """
-
-    code: int  # type: ignore[misc]  # the delegate's, so known only at run time
 
     def __init__(self, msg: str, /, *, code: int, details: str = "", delegate: str = "") -> None:
         super().__init__(msg, details=details)
