@@ -1,0 +1,309 @@
+"""Masquerading and the MAC spoof check, as one namespace's verbs.
+
+`Firewall` is what `Namespace` works with; `KernelFirewall` is the real one. Nothing of it is
+imported before a plugin masquerades or checks MACs, or has to clean up after one that did.
+"""
+
+# ruff: noqa: PLC0415  # late imports: a plugin that neither masquerades nor checks MACs pays nothing
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Protocol
+
+from cnisdk import errors
+
+
+if TYPE_CHECKING:
+    from cnisdk._deadline import Deadline
+    from cnisdk._names import Attachment
+    from cnisdk._net._masquerade_iptables import IptablesMasquerade
+    from cnisdk._net._nft_wire import Wire
+    from cnisdk._result import IpInterface
+
+BACKENDS = ("nftables", "iptables")
+"""The values of ``ipMasqBackend``."""
+
+
+class Firewall(Protocol):
+    """What a network namespace's packet filter does for attachments.
+
+    Everything is repeatable, and removing needs no more than the attachment.
+    """
+
+    def add_masquerade(
+        self, attachment: Attachment, addresses: Sequence[IpInterface], *, backend: str | None
+    ) -> None:
+        """Masquerade what leaves the subnets of the addresses; replaces an earlier ADD's rules.
+
+        Args:
+            attachment: The owner.
+            addresses: The container's addresses with prefix length.
+            backend: "nftables", "iptables", or None for nftables where it can be used.
+        """
+        ...
+
+    def remove_masquerade(self, attachment: Attachment) -> None:
+        """Remove the attachment's masquerading, from nftables and iptables alike."""
+        ...
+
+    def retain_masquerade(self, network: str, valid: Collection[Attachment]) -> None:
+        """Remove the network's masquerading for all but the valid attachments."""
+        ...
+
+    def expect_masquerade(
+        self, attachment: Attachment, addresses: Sequence[IpInterface], *, backend: str | None
+    ) -> None:
+        """Raise `errors.CniError` naming the first rule that is missing or was changed."""
+        ...
+
+    def add_spoof_check(self, attachment: Attachment, ifname: str, mac: str) -> None:
+        """Drop frames entering by the link ``ifname`` unless they carry this source MAC."""
+        ...
+
+    def remove_spoof_check(self, attachment: Attachment) -> None:
+        """Remove the attachment's spoof check."""
+        ...
+
+    def retain_spoof_checks(self, network: str, valid: Collection[Attachment]) -> None:
+        """Remove the network's spoof checks for all but the valid attachments."""
+        ...
+
+    def expect_spoof_check(self, attachment: Attachment, ifname: str, mac: str) -> None:
+        """Raise `errors.CniError` naming the first rule that is missing or was changed."""
+        ...
+
+    def usable(self, backend: str | None = None) -> str:
+        """Why rules cannot be made here; "" when they can. For STATUS."""
+        ...
+
+
+class KernelFirewall:
+    """The packet filter of a real network namespace.
+
+    Args:
+        netns_fd: The namespace, open; None means the one the plugin runs in.
+        deadline: The call's time; limits how long programs and the xtables lock are waited for.
+    """
+
+    def __init__(self, netns_fd: int | None = None, *, deadline: Deadline | None = None) -> None:
+        self._netns_fd = netns_fd
+        self._deadline = deadline
+
+    def add_masquerade(
+        self, attachment: Attachment, addresses: Sequence[IpInterface], *, backend: str | None
+    ) -> None:
+        """See `Firewall.add_masquerade`."""
+        purpose = f"masquerade {attachment}"
+        if self._choose(backend, purpose) == "iptables":
+            with self._explained(purpose), self._wire_if_any() as wire:
+                self._iptables(wire).add(attachment, addresses)
+            return
+        from cnisdk._net import _masquerade_nft
+        from cnisdk._net._nft_wire import Wire
+
+        with self._explained(purpose), Wire(self._netns_fd) as wire:
+            _masquerade_nft.add(
+                wire, attachment, addresses, netns_fd=self._netns_fd, deadline=self._deadline
+            )
+
+    def remove_masquerade(self, attachment: Attachment) -> None:
+        """See `Firewall.remove_masquerade`."""
+        from cnisdk._net import _masquerade_nft
+
+        with self._explained(f"remove masquerading of {attachment}"), self._wire_if_any() as wire:
+            self._all(
+                lambda: _masquerade_nft.remove(wire, attachment) if wire else None,
+                lambda: self._iptables(wire).remove(attachment),
+            )
+
+    def retain_masquerade(self, network: str, valid: Collection[Attachment]) -> None:
+        """See `Firewall.retain_masquerade`."""
+        from cnisdk._net import _masquerade_nft
+
+        with (
+            self._explained(f"remove stale masquerading of {network}"),
+            self._wire_if_any() as wire,
+        ):
+            self._all(
+                lambda: _masquerade_nft.retain(wire, network, valid) if wire else None,
+                lambda: self._iptables(wire).retain(network, valid),
+            )
+
+    def expect_masquerade(
+        self, attachment: Attachment, addresses: Sequence[IpInterface], *, backend: str | None
+    ) -> None:
+        """See `Firewall.expect_masquerade`; without backend either may hold the rules."""
+        from cnisdk._net import _masquerade_nft
+        from cnisdk._net._masquerade_chain import chain_name
+
+        _check_backend(backend)
+        with self._explained(f"check masquerading of {attachment}"), self._wire_if_any() as wire:
+            iptables = self._iptables(wire)
+            if backend is None:
+                chain = chain_name(attachment)
+                if wire is not None and _masquerade_nft.has_rules(wire, attachment):
+                    backend = "nftables"
+                elif any(iptables.rules(version, chain) for version in (4, 6)):
+                    backend = "iptables"
+            if backend == "iptables" or wire is None:
+                iptables.expect(attachment, addresses)
+            else:
+                _masquerade_nft.expect(wire, attachment, addresses)
+
+    def add_spoof_check(self, attachment: Attachment, ifname: str, mac: str) -> None:
+        """See `Firewall.add_spoof_check`."""
+        from cnisdk._net import _spoof_check
+        from cnisdk._net._nft_wire import Wire
+
+        with (
+            self._explained(f"install the MAC spoof check of {ifname}"),
+            Wire(self._netns_fd) as wire,
+        ):
+            _spoof_check.add(
+                wire, attachment, ifname, mac, netns_fd=self._netns_fd, deadline=self._deadline
+            )
+
+    def remove_spoof_check(self, attachment: Attachment) -> None:
+        """See `Firewall.remove_spoof_check`."""
+        from cnisdk._net import _spoof_check
+
+        with (
+            self._explained(f"remove the MAC spoof check of {attachment}"),
+            self._wire_if_any() as wire,
+        ):
+            if wire is not None:
+                _spoof_check.remove(wire, attachment)
+
+    def retain_spoof_checks(self, network: str, valid: Collection[Attachment]) -> None:
+        """See `Firewall.retain_spoof_checks`."""
+        from cnisdk._net import _spoof_check
+
+        with (
+            self._explained(f"remove stale MAC spoof checks of {network}"),
+            self._wire_if_any() as wire,
+        ):
+            if wire is not None:
+                _spoof_check.retain(wire, network, valid)
+
+    def expect_spoof_check(self, attachment: Attachment, ifname: str, mac: str) -> None:
+        """See `Firewall.expect_spoof_check`."""
+        from cnisdk._net import _spoof_check
+        from cnisdk._net._nft_wire import Wire
+
+        with (
+            self._explained(f"check the MAC spoof check of {ifname}"),
+            Wire(self._netns_fd) as wire,
+        ):
+            _spoof_check.expect(wire, attachment, ifname, mac)
+
+    def usable(self, backend: str | None = None) -> str:
+        """See `Firewall.usable`; for nftables the kernel tries the rules of an ADD for real."""
+        from cnisdk._net import _masquerade_iptables
+
+        _check_backend(backend)
+        if backend == "iptables":
+            return _masquerade_iptables.usable()
+        problem = self._nft_problem() or self._nft_refuses()
+        if problem and backend is None and not _masquerade_iptables.usable():
+            return ""
+        return problem
+
+    def _nft_problem(self) -> str:
+        """What is missing for nftables, found out cheaply."""
+        from cnisdk._net import _nft
+
+        if problem := _nft.missing():
+            return f"{problem}; {_nft.INSTALL}"
+        try:
+            _nft.refuse_unusable(self._netns_fd, "use nftables")
+        except errors.CniError as failure:
+            return str(failure)
+        return ""
+
+    def _nft_refuses(self) -> str:
+        from ipaddress import ip_interface
+
+        from cnisdk._names import Attachment
+        from cnisdk._net import _masquerade_nft, _nft
+
+        trial = Attachment(network="trial", container_id="trial", ifname="trial")
+        addresses = [ip_interface("192.0.2.1/24"), ip_interface("2001:db8::1/64")]
+        commands = _masquerade_nft.commands(trial, addresses, base="wrong")
+        try:
+            _nft.run(
+                commands,
+                purpose="masquerade",
+                netns_fd=self._netns_fd,
+                deadline=self._deadline,
+                dry_run=True,
+            )
+        except errors.CniError as failure:
+            return str(failure)
+        return ""
+
+    def _choose(self, backend: str | None, purpose: str) -> str:
+        _check_backend(backend)
+        if backend is not None:
+            return backend
+        problem = self._nft_problem()
+        if not problem:
+            return "nftables"
+        from cnisdk._net import _masquerade_iptables
+
+        if other := _masquerade_iptables.usable():
+            raise errors.CniError(
+                f"could not {purpose}: neither nftables nor iptables can be used",
+                details=f"nftables: {problem}. iptables: {other}",
+            )
+        return "iptables"
+
+    def _iptables(self, wire: Wire | None) -> IptablesMasquerade:
+        from cnisdk._net._masquerade_iptables import IptablesMasquerade
+
+        return IptablesMasquerade(wire, self._netns_fd, self._deadline)
+
+    def _wire_if_any(self) -> AbstractContextManager[Wire | None]:
+        """A socket to nf_tables; None in a kernel without."""
+        from cnisdk._net._nft_wire import Wire
+
+        try:
+            return Wire(self._netns_fd)
+        except OSError:
+            return nullcontext()
+
+    @contextmanager
+    def _explained(self, purpose: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as failure:
+            raise errors.CniError(
+                f"could not {purpose}: nftables: {failure.strerror or failure}",
+                details="run the plugin as root, or grant it CAP_NET_ADMIN"
+                if isinstance(failure, PermissionError)
+                else "`nft list ruleset` shows the rules as they are",
+            ) from failure
+
+    @staticmethod
+    def _all(*steps: Callable[[], object]) -> None:
+        """Run all steps; one that fails does not keep the next from running."""
+        failures: list[OSError | errors.CniError] = []
+        for step in steps:
+            try:
+                step()
+            except (OSError, errors.CniError) as failure:
+                failures.append(failure)
+        if len(failures) == 1:
+            raise failures[0]
+        if failures:
+            others = "; ".join(str(each) for each in failures[1:])
+            raise errors.CniError(str(failures[0]), details=others) from failures[0]
+
+
+def _check_backend(backend: str | None) -> None:
+    if backend is not None and backend not in BACKENDS:
+        raise errors.InvalidConfig(
+            f'ipMasqBackend: unknown backend "{backend}"',
+            details='choose "nftables" or "iptables", or leave the key out',
+        )

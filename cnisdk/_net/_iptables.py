@@ -1,0 +1,155 @@
+"""The iptables programs: one ``iptables-save`` to read, one ``iptables-restore`` to write.
+
+Only for configurations that ask for ``"ipMasqBackend": "iptables"``, and for cleaning up after
+them. Never one process per rule (plugins#510: hundreds of DELs at once, each with dozens of
+``iptables`` processes queueing for one lock, run into the runtime's time limit).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from ipaddress import ip_network
+from typing import TYPE_CHECKING
+
+import attrs
+
+from cnisdk import errors
+from cnisdk._net._nft_decode import network_text
+from cnisdk._net._programs import Finished, run_program
+
+
+if TYPE_CHECKING:
+    from cnisdk._deadline import Deadline
+
+INSTALL = (
+    "install the package iptables (apt-get install iptables, dnf install iptables-nft, "
+    'apk add iptables), or use nftables: remove "ipMasqBackend" from the configuration'
+)
+_LONGEST_WAIT = 30
+_LOCK_HELD = 4  # iptables: RESOURCE_PROBLEM
+_WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)')
+
+
+@attrs.frozen
+class NatRule:
+    """A rule of the nat table as ``iptables-save`` prints it."""
+
+    chain: str
+    comment: str
+    text: tuple[str, ...]
+    """In nft's words, as `_nft_wire.WireRule` has it."""
+    line: str
+    """The rule without ``-A``, to be repeated after ``-D``."""
+
+
+@attrs.frozen
+class NatTable:
+    """What ``iptables-save -t nat`` printed."""
+
+    chains: frozenset[str]
+    rules: tuple[NatRule, ...]
+
+
+def save(
+    program: str, containing: str, *, netns_fd: int | None, deadline: Deadline | None
+) -> NatTable:
+    """Read the nat table with one ``iptables-save``; rules only as far as they contain a text."""
+    done = run_program([program, "-t", "nat"], "", netns_fd=netns_fd, deadline=deadline)
+    if done.returncode != 0:
+        raise _failure("read the nat table", program, done)
+    return parse(done.stdout, containing)
+
+
+def restore(
+    program: str,
+    lines: Sequence[str],
+    purpose: str,
+    *,
+    netns_fd: int | None,
+    deadline: Deadline | None,
+) -> None:
+    """Change the nat table with one ``iptables-restore``: all of the lines or none."""
+    left = deadline.remaining() if deadline is not None else _LONGEST_WAIT
+    seconds = max(1, min(int(left), _LONGEST_WAIT))
+    document = "\n".join(["*nat", *lines, "COMMIT", ""])
+    arguments = [program, "--noflush", "-w", str(seconds)]
+    done = run_program(arguments, document, netns_fd=netns_fd, deadline=deadline)
+    if done.returncode == _LOCK_HELD and "lock" in done.stderr:
+        raise errors.TryAgainLater(
+            f"could not {purpose}: another program held the xtables lock for {seconds} s",
+            details=_one_line(done.stderr),
+        )
+    if done.returncode != 0:
+        raise _failure(purpose, program, done)
+
+
+def parse(text: str, containing: str = "") -> NatTable:
+    """Read what ``iptables-save`` or ``ip6tables-save`` printed.
+
+    Args:
+        text: The output.
+        containing: Rules without this text are skipped: kube-proxy alone may have 200,000.
+    """
+    chains: set[str] = set()
+    rules: list[NatRule] = []
+    table = ""
+    for line in text.splitlines():
+        if line.startswith("*"):
+            table = line[1:].strip()
+        elif table == "nat" and line.startswith(":"):
+            chains.add(line[1:].split(" ", 1)[0])
+        elif table == "nat" and line.startswith("-A ") and containing in line:
+            rules.append(_rule(line[3:]))
+    return NatTable(frozenset(chains), tuple(rules))
+
+
+def _rule(line: str) -> NatRule:
+    words = [
+        re.sub(r"\\(.)", r"\1", match[1]) if match[2] is None else match[2]
+        for match in _WORD.finditer(line)
+    ]
+    chain, comment, text, negated = words[0], "", list[str](), False
+    rest = iter(words[1:])
+    for word in rest:
+        if word == "!":
+            negated = True
+            continue
+        value = next(rest, "")
+        if word in {"-s", "-d"}:
+            text.append(_address(word, value, negated=negated))
+        elif word == "--comment":
+            comment = value
+        elif word in {"-j", "-g"}:
+            text.append(_verdict(word, value))
+        elif (word, value) != ("-m", "comment"):
+            text.append(f"?{word} {value}")
+        negated = False
+    return NatRule(chain, comment, tuple(text), line)
+
+
+def _address(option: str, value: str, *, negated: bool) -> str:
+    try:
+        network = ip_network(value, strict=False)
+    except ValueError:
+        return f"?{option} {value}"  # a mask with holes; not ours
+    family = "ip6" if network.version == 6 else "ip"
+    field = "saddr" if option == "-s" else "daddr"
+    return f"{family} {field} {'!=' if negated else '=='} {network_text(network)}"
+
+
+def _verdict(option: str, target: str) -> str:
+    if target in {"ACCEPT", "DROP", "RETURN", "MASQUERADE"}:
+        return target.lower()
+    return f"{'jump' if option == '-j' else 'goto'} {target}"
+
+
+def _failure(purpose: str, program: str, done: Finished) -> errors.CniError:
+    return errors.CniError(
+        f"could not {purpose}: {_one_line(done.stderr) or f'{program} failed'}",
+        details=f"{program} ended with status {done.returncode}; nothing was changed",
+    )
+
+
+def _one_line(text: str) -> str:
+    return "; ".join(line.strip() for line in text.splitlines() if line.strip())

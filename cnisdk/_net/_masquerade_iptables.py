@@ -1,0 +1,229 @@
+"""Masquerading by iptables, for configurations with ``"ipMasqBackend": "iptables"``.
+
+iptables-nft keeps its rules where `_nft_wire` can read and delete them, so removing and checking
+start no process. Only iptables-legacy does, and only where its nat table is in use (W-MASQ-3).
+Adding is one ``iptables-save`` and one ``iptables-restore``, whatever is added (W-MASQ-4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+import attrs
+
+from cnisdk import errors
+from cnisdk._names import Attachment, short_hash
+from cnisdk._net import _iptables
+from cnisdk._net._masquerade_chain import (
+    MULTICAST,
+    FoundRule,
+    Gone,
+    belongs_to,
+    by_chain,
+    chain_name,
+    doomed,
+    ifname_mark,
+    is_stale,
+    lines,
+    mark_of,
+)
+from cnisdk._net._nft_decode import network_text
+from cnisdk._net._nft_wire import IPV4, IPV6, Wire, WireChain, WireRule, within
+from cnisdk._net._programs import find_program
+
+
+if TYPE_CHECKING:
+    from cnisdk._deadline import Deadline
+    from cnisdk._result import IpInterface
+
+_LAYER = {4: "ip", 6: "ip6"}
+_FAMILY = {4: IPV4, 6: IPV6}
+_ATTEMPTS = 5
+
+
+@attrs.frozen
+class IptablesMasquerade:
+    """The iptables form in one network namespace."""
+
+    wire: Wire | None
+    netns_fd: int | None
+    deadline: Deadline | None
+
+    def add(self, attachment: Attachment, addresses: Sequence[IpInterface]) -> None:
+        """Masquerade what leaves the subnet of each address; replaces an earlier ADD's rules."""
+        for version in (4, 6):
+            wanted = [a for a in addresses if a.version == version]
+            if wanted:
+                self._add(version, attachment, wanted)
+            else:
+                self._remove(version, chain_name(attachment), belongs_to(attachment))
+
+    def _add(self, version: int, attachment: Attachment, addresses: Sequence[IpInterface]) -> None:
+        chain, purpose = chain_name(attachment), f"masquerade {attachment}"
+        reader = _required(f"{_tables(version)}-save", purpose)
+        writer = _required(f"{_tables(version)}-restore", purpose)
+        gone, ifname = belongs_to(attachment), ifname_mark(attachment.ifname)
+        before: object = None
+        while True:
+            table = _iptables.save(reader, chain, netns_fd=self.netns_fd, deadline=self.deadline)
+            stale, _ = doomed(table.rules, chain, lambda m: gone(m) and m.ifname == ifname)
+            kept = [rule.text for rule in table.rules if rule not in stale]
+            script = [] if chain in table.chains else [f"-N {chain}"]
+            script += [f"-D {rule.line}" for rule in stale]
+            for address in addresses:
+                *inner, jump = lines(attachment, address)
+                script += [f"-A {line}" for line in inner]
+                if _iptables.parse(f"*nat\n-A {jump}").rules[0].text not in kept:
+                    script.append(f"-A {jump}")
+            try:
+                _iptables.restore(
+                    writer, script, purpose, netns_fd=self.netns_fd, deadline=self.deadline
+                )
+            except errors.TryAgainLater:
+                raise
+            except errors.CniError:
+                if table == before:
+                    raise
+                before = table  # somebody may have been faster: look again
+            else:
+                return
+
+    def remove(self, attachment: Attachment) -> None:
+        """Remove the attachment's rules, whoever made them; nothing there costs two messages."""
+        for version in (4, 6):
+            self._remove(version, chain_name(attachment), belongs_to(attachment))
+
+    def retain(self, network: str, valid: Collection[Attachment]) -> None:
+        """Remove the rules of a network that belong to no valid attachment."""
+        gone = is_stale(network, valid)
+        texts = [f'name: "{name}" id: "' for name in (network, short_hash(network))]
+        for version in (4, 6):
+            self._sweep_kernel(version, texts, "", gone)
+            self._sweep_legacy(version, "", gone)
+
+    def rules(self, version: int, chain: str) -> list[FoundRule]:
+        """Rules in the chain and to it."""
+        found: list[FoundRule] = []
+        if self.wire is not None:
+            found += self.wire.rules(_FAMILY[version], "nat", containing=chain)
+        reader = self._legacy(version, "save")
+        if not found and reader:
+            saved = _iptables.save(reader, chain, netns_fd=self.netns_fd, deadline=self.deadline)
+            found += saved.rules
+        return found
+
+    def expect(self, attachment: Attachment, addresses: Sequence[IpInterface]) -> None:
+        """Raise `errors.CniError` naming the first rule that is missing or was changed."""
+        chain, gone = chain_name(attachment), belongs_to(attachment)
+        for version in sorted({address.version for address in addresses}):
+            rules = self.rules(version, chain)
+            owned = [rule for rule in rules if (mark := mark_of(rule)) and gone(mark)]
+            inner = [rule.text for rule in owned if rule.chain == chain]
+            jumps = [rule.text for rule in owned if rule.chain == "POSTROUTING"]
+            for address in (a for a in addresses if a.version == version):
+                source = f"{_LAYER[version]} saddr == {address.ip}"
+                destination = f"{_LAYER[version]} daddr"
+                accept = (f"{destination} == {network_text(address.network)}", "accept")
+                masquerade = (f"{destination} != {MULTICAST[version]}", "masquerade")
+                for where, place, wanted in (
+                    (jumps, "POSTROUTING", (source, f"jump {chain}")),
+                    (inner, chain, accept),
+                    (inner, chain, masquerade),
+                ):
+                    if wanted not in where and (source, *wanted) not in where:
+                        raise errors.CniError(
+                            f"masquerading of {address.ip}: the iptables rule "
+                            f'"{" ".join(wanted)}" is missing from chain {place}',
+                            details=f"expected in table nat, for {attachment}",
+                        )
+
+    def _remove(self, version: int, chain: str, gone: Gone) -> None:
+        if self.wire is not None and self.wire.chain(_FAMILY[version], "nat", chain) is not None:
+            self._sweep_kernel(version, [chain], chain, gone)
+        self._sweep_legacy(version, chain, gone)
+
+    def _sweep_kernel(self, version: int, needles: Sequence[str], only: str, gone: Gone) -> None:
+        """Delete what iptables-nft made: rules first, then the chains nothing jumps to."""
+        wire, family = self.wire, _FAMILY[version]
+        if wire is None:
+            return
+
+        def going() -> list[WireRule | WireChain]:
+            if not only and not any(wire.rules(family, "nat", containing=n) for n in needles):
+                return []
+            rules = wire.rules(family, "nat", containing=only or "CNI-")
+            result: list[WireRule | WireChain] = []
+            for chain, related in by_chain(rules, only):
+                leaving, empty = doomed(related, chain, gone)
+                result += leaving
+                if empty and wire.chain(family, "nat", chain) is not None:
+                    result.append(WireChain(family, "nat", chain))
+            return result
+
+        wire.delete_found(going)
+
+    def _sweep_legacy(self, version: int, only: str, gone: Gone) -> None:
+        reader, writer = self._legacy(version, "save"), self._legacy(version, "restore")
+        if not reader or not writer:
+            return
+        for attempt in range(_ATTEMPTS):
+            table = _iptables.save(reader, only, netns_fd=self.netns_fd, deadline=self.deadline)
+            script: list[str] = []
+            for chain, related in by_chain(table.rules, only):
+                leaving, empty = doomed(related, chain, gone)
+                script += [f"-D {rule.line}" for rule in leaving]
+                script += [f"-X {chain}"] if empty and chain in table.chains else []
+            if not script:
+                return
+            try:
+                _iptables.restore(
+                    writer,
+                    script,
+                    "remove masquerading",
+                    netns_fd=self.netns_fd,
+                    deadline=self.deadline,
+                )
+            except errors.TryAgainLater:
+                raise
+            except errors.CniError:
+                if attempt + 1 == _ATTEMPTS:
+                    raise
+            else:
+                return
+
+    def _legacy(self, version: int, action: str) -> str:
+        """The program for iptables-legacy; "" where its nat table is not in use, or no program."""
+        try:
+            with (
+                within(self.netns_fd),
+                open(f"/proc/thread-self/net/{_tables(version)[:-6]}_tables_names") as file,
+            ):
+                in_use = "nat" in file.read().split()
+        except OSError:
+            return ""
+        if not in_use:
+            return ""
+        names = (f"{_tables(version)}-legacy-{action}", f"{_tables(version)}-{action}")
+        return next(filter(None, map(find_program, names)), "")
+
+
+def usable() -> str:
+    """Why this backend cannot be used; "" when its programs are there."""
+    for action in ("save", "restore"):
+        if not find_program(f"iptables-{action}"):
+            return f"the program iptables-{action} was not found; {_iptables.INSTALL}"
+    return ""
+
+
+def _tables(version: int) -> str:
+    return "iptables" if version == 4 else "ip6tables"
+
+
+def _required(program: str, purpose: str) -> str:
+    path = find_program(program)
+    if not path:
+        raise errors.CniError(
+            f"could not {purpose}: the program {program} was not found", details=_iptables.INSTALL
+        )
+    return path

@@ -1,0 +1,179 @@
+"""nft commands, many in one transaction: by libnftables where it is installed, else by ``nft``.
+
+Commands and answers are those of libnftables-json(5). JSON, because chain names made of container
+ids and interface names may hold characters that the text syntax has no way to quote.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from cnisdk import errors
+from cnisdk._net._nft_wire import Wire, within
+from cnisdk._net._programs import Finished, find_program, run_program
+
+
+if TYPE_CHECKING:
+    import ctypes
+
+    from cnisdk._deadline import Deadline
+
+Command = Mapping[str, Any]
+
+LIBRARY = "libnftables.so.1"
+PROGRAM = "nft"
+INSTALL = (
+    "install the package nftables (apt-get install nftables, dnf install nftables, "
+    "apk add nftables)"
+)
+LONGEST_COMMENT = 128
+"""Characters; nft's text syntax takes no more, and libnftables ends the process beyond 253."""
+
+_JSON_OUTPUT = 1 << 4
+_loaded: dict[str, ctypes.CDLL | None] = {}
+
+
+class NftFailure(errors.CniError):
+    """nft refused a transaction; nothing of it was applied."""
+
+
+def run(
+    commands: Sequence[Command],
+    *,
+    purpose: str,
+    netns_fd: int | None = None,
+    deadline: Deadline | None = None,
+    dry_run: bool = False,
+) -> list[dict[str, Any]]:
+    """Apply commands as one transaction: all of them or, on failure, none.
+
+    Args:
+        commands: Objects of libnftables-json(5), such as ``{"add": {"table": {...}}}``.
+        purpose: What the commands are for, for the error: "could not <purpose>".
+        netns_fd: The network namespace to apply them in; None means the current one.
+        deadline: The time the ``nft`` program may take.
+        dry_run: Have everything checked, by the kernel too, and apply nothing.
+
+    Returns:
+        The objects listed by ``list`` commands.
+
+    Raises:
+        NftFailure: the transaction was refused; the details hold nft's own text.
+        errors.CniError: nft is not installed, or nf_tables cannot be used here.
+    """
+    document = json.dumps({"nftables": list(commands)})
+    library = _library()
+    if library is not None:
+        refuse_unusable(netns_fd, purpose)
+        done = _by_library(library, document, netns_fd, dry_run=dry_run)
+    else:
+        program = find_program(PROGRAM)
+        if not program:
+            raise errors.CniError(
+                f"could not {purpose}: {missing()}",
+                details=f'{INSTALL}, or, for masquerading, set "ipMasqBackend": "iptables"',
+            )
+        arguments = [program, *(["-c"] if dry_run else []), "-j", "-f", "-"]
+        done = run_program(arguments, document, netns_fd=netns_fd, deadline=deadline)
+    if done.returncode != 0:
+        reason = _one_line(done.stderr)
+        raise NftFailure(f"could not {purpose}: {reason}", details=_hint(reason))
+    if not done.stdout.strip():
+        return []
+    return cast("list[dict[str, Any]]", json.loads(done.stdout)["nftables"])
+
+
+def missing() -> str:
+    """Why nft commands cannot be run here; "" when library or program is there."""
+    if _library() is not None or find_program(PROGRAM):
+        return ""
+    return f"neither {LIBRARY} nor the program {PROGRAM} was found"
+
+
+def refuse_unusable(netns_fd: int | None, purpose: str) -> None:
+    """Raise `errors.CniError` where libnftables would end the process: no nf_tables, no rights."""
+    try:
+        with Wire(netns_fd) as wire:
+            problem = wire.problem()
+    except OSError as failure:
+        problem = f"the kernel has no nfnetlink: {failure.strerror}"
+    if problem:
+        raise errors.CniError(f"could not {purpose}: {problem}", details=_hint(problem))
+
+
+def _library() -> ctypes.CDLL | None:
+    if LIBRARY not in _loaded:
+        _loaded[LIBRARY] = _load(LIBRARY)
+    return _loaded[LIBRARY]
+
+
+def _load(name: str) -> ctypes.CDLL | None:
+    try:
+        import ctypes  # noqa: PLC0415  # some Pythons are built without
+
+        library = ctypes.CDLL(name)
+        library.nft_ctx_new.restype = ctypes.c_void_p
+        library.nft_ctx_new.argtypes = [ctypes.c_uint32]
+        for function in ("nft_ctx_buffer_output", "nft_ctx_buffer_error", "nft_ctx_free"):
+            library[function].argtypes = [ctypes.c_void_p]
+        library.nft_ctx_free.restype = None
+        for function in ("nft_ctx_get_output_buffer", "nft_ctx_get_error_buffer"):
+            library[function].argtypes = [ctypes.c_void_p]
+            library[function].restype = ctypes.c_char_p
+        library.nft_ctx_output_set_flags.argtypes = [ctypes.c_void_p, ctypes.c_uint]
+        library.nft_ctx_output_set_flags.restype = None
+        library.nft_ctx_set_dry_run.argtypes = [ctypes.c_void_p, ctypes.c_bool]
+        library.nft_ctx_set_dry_run.restype = None
+        library.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+    except (ImportError, OSError, AttributeError):
+        return None  # not installed, or a Python without ctypes
+    return library
+
+
+def _by_library(
+    library: ctypes.CDLL, document: str, netns_fd: int | None, *, dry_run: bool
+) -> Finished:
+    # The context's socket belongs to the namespace it was made in.
+    with within(netns_fd):
+        context = library.nft_ctx_new(0)
+        if not context:
+            return Finished(1, "", "libnftables gave no context")
+        try:
+            library.nft_ctx_buffer_output(context)
+            library.nft_ctx_buffer_error(context)
+            library.nft_ctx_output_set_flags(context, _JSON_OUTPUT)
+            library.nft_ctx_set_dry_run(context, dry_run)
+            status = library.nft_run_cmd_from_buffer(context, document.encode())
+            output = library.nft_ctx_get_output_buffer(context) or b""
+            complaint = library.nft_ctx_get_error_buffer(context) or b""
+        finally:
+            library.nft_ctx_free(context)
+    return Finished(status, output.decode(), complaint.decode(errors="replace"))
+
+
+def _one_line(complaint: str) -> str:
+    lines = [line.strip() for line in complaint.splitlines() if line.strip()]
+    # JSON has no lines to point at, so nft says "internal:0:0-0: Error: ..."
+    return (
+        "; ".join(line.removeprefix("internal:0:0-0: ") for line in lines) or "nft gave no reason"
+    )
+
+
+def _hint(complaint: str) -> str:
+    if "not permitted" in complaint or "CAP_NET_ADMIN" in complaint:
+        return "run the plugin as root, or grant it CAP_NET_ADMIN in the network namespace"
+    if "syntax error" in complaint:
+        return f"this nft may be built without JSON support; {INSTALL} of version 0.9.3 or later"
+    if (
+        "not supported" in complaint
+        or "No such file" in complaint
+        or "does not answer" in complaint
+    ):
+        return (
+            "the kernel may lack what the rule needs: see that the modules nf_tables, nft_masq, "
+            "nft_chain_nat (masquerading, kernel 5.2 or later) or nf_tables_bridge (MAC spoof "
+            "check) can be loaded"
+        )
+    return "nothing was changed; `nft list ruleset` shows the rules as they are"
