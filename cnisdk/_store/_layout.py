@@ -20,7 +20,7 @@ from typing import Final
 import attrs
 
 from cnisdk import errors
-from cnisdk._names import Attachment, is_identifier
+from cnisdk._names import Attachment, ifname_problem, is_identifier
 from cnisdk._result import IpAddress
 from cnisdk._store import _atomic
 
@@ -72,8 +72,10 @@ def parse_owner(content: bytes) -> tuple[str, str] | None:
     """Container id and ifname from a reservation; None when it is empty or damaged."""
     text = content.decode(errors="surrogateescape").strip()
     container_id, _, ifname = text.partition("\n")
-    container_id = container_id.strip()
-    return (container_id, ifname.strip()) if is_identifier(container_id) else None
+    container_id, ifname = container_id.strip(), ifname.strip()
+    if not is_identifier(container_id) or (ifname and ifname_problem(ifname)):
+        return None
+    return container_id, ifname
 
 
 def holder_in(fd: int, name: str) -> Holder | None:

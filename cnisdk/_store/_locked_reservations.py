@@ -233,7 +233,7 @@ class LockedReservations:
                 continue
             released.append(name)
         self._remove_scratch()
-        self._index.rebuild(kept, UNKNOWN)
+        self._index.rebuild(kept)
         self._complete = True
         return self._released(released)
 
@@ -282,7 +282,7 @@ class LockedReservations:
                 owner = self._owner(name)
                 if owner is not None:
                     owners.setdefault(owner, []).append(name)
-        self._index.rebuild(owners, UNKNOWN)
+        self._index.rebuild(owners)
         self._complete = True
         self._is_changed = True
 

@@ -167,7 +167,7 @@ class Reservations:
         taken = self.taken()
         return sum(
             len(taken.intersection(entry.addresses))
-            for entry in entries
+            for entry in entries.values()
             if is_earlier(entry.boot_id)
         )
 
