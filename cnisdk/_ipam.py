@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import attrs
 
-from cnisdk import errors
+from cnisdk._answer import interpret
 from cnisdk._result import Result
 from cnisdk._result_json import decode
 
@@ -77,8 +77,6 @@ class Delegate:
         self._run("STATUS")
 
     def _run(self, verb: str, *, wants_result: bool = False) -> dict[str, Any]:
-        from cnisdk import _exec
-
         # The delegate gets what is left of this call's time.
         budget = f"{self._deadline.remaining():.3f}"
         env = {**self._env, "CNI_COMMAND": verb, "CNISDK_TIMEOUT": budget}
@@ -87,17 +85,10 @@ class Delegate:
             completed = self._system.run_delegate(
                 self.type, env, self._stdin, self._stderr, self._deadline
             )
-            document = _exec.interpret(
+            return interpret(
                 completed,
                 plugin_type=self.type,
                 verb=verb,
                 version=self._version,
                 wants_result=wants_result,
             )
-        if wants_result and not document:
-            raise errors.DelegateError(
-                f"the delegated plugin {self.type} succeeded at {verb} but printed no result",
-                code=errors.DecodingFailure.code,
-                delegate=self.type,
-            )
-        return document

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, NoReturn
 
 
 if TYPE_CHECKING:
-    from cnisdk._exec import Completed
+    from cnisdk._answer import Completed
 
 
 MARKER: Final = "# cnisdk launcher: "
@@ -78,7 +78,7 @@ def run_in_process(
     target: str, env: Mapping[str, str], stdin: bytes, stderr: BinaryIO
 ) -> Completed:
     """Run the plugin of a launcher here instead of in a process of its own, as observed from outside."""
-    from cnisdk._exec import Completed
+    from cnisdk._answer import Completed
 
     stdout = BytesIO()
     try:

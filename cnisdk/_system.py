@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 
 if TYPE_CHECKING:
+    from cnisdk._answer import Completed
     from cnisdk._deadline import Deadline
-    from cnisdk._exec import Completed
     from cnisdk._names import Attachment
     from cnisdk._net import Namespace
     from cnisdk._rollback import Rollback
