@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
+from functools import cache
+from typing import cast
 
 import attrs
 
 from cnisdk import errors
+from cnisdk._problems import shown
 
 
 _IDENTIFIER = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*")
@@ -22,7 +26,7 @@ def ifname_problem(name: str) -> str:
     """Why the kernel or the specification refuses this interface name; "" when it is fine."""
     if not name:
         return "interface name is empty"
-    if len(name.encode(errors="surrogateescape")) > _IFNAME_BYTES:
+    if len(name.encode(errors="replace")) > _IFNAME_BYTES:
         return "interface name is too long: should be less than 16 characters"
     if name in {".", ".."}:
         return "interface name is . or .."
@@ -41,7 +45,7 @@ def check_network_name(name: str) -> str:
         )
     if not is_identifier(name):
         raise errors.InvalidConfig(
-            f'invalid characters found in network name "{name}"',
+            f"invalid characters found in network name {shown(name)}",
             details="a network name starts with a letter or digit and goes on with letters, "
             "digits, '_', '.' or '-'",
         )
@@ -50,9 +54,18 @@ def check_network_name(name: str) -> str:
 
 def short_hash(text: str) -> str:
     """The first 16 hex digits of SHA-512: how the Go plugins shorten names."""
-    import hashlib
+    # A name from a defective configuration may hold anything that JSON can spell.
+    return _sha512(text.encode(errors="surrogatepass"))[:16]
 
-    return hashlib.sha512(text.encode()).hexdigest()[:16]
+
+@cache
+def _sha512(data: bytes) -> str:
+    try:
+        # hashlib loads OpenSSL, 4 ms; the interpreter has an implementation of its own.
+        module = __import__("_sha2" if sys.version_info >= (3, 12) else "_sha512")
+    except ImportError:
+        module = __import__("hashlib")
+    return cast("str", module.sha512(data).hexdigest())
 
 
 @attrs.frozen(order=True)
@@ -86,10 +99,10 @@ class Attachment:
         """The text that marks an object outside the container as this attachment's.
 
         Hashes first, so that owner and network are recognised however the rest is cut; at most
-        128 characters, the room of an nft comment. The form is the Go masquerade helper's.
+        128 bytes, the room of an nft comment. The form is the Go masquerade helper's.
         """
         tag = f"{self.key}, net: {self.network}, if: {self.ifname}, id: {self.container_id}"
-        return tag.replace('"', "")[:128]
+        return tag.replace('"', "").encode(errors="replace")[:128].decode(errors="ignore")
 
     def owns(self, tag: str) -> bool:
         """Whether an owner tag found in the kernel is this attachment's."""
@@ -112,7 +125,7 @@ def parse_cni_args(text: str) -> dict[str, str]:
         key, separator, value = pair.partition("=")
         if not separator or not key.strip():
             raise errors.InvalidEnvironment(
-                f'CNI_ARGS: invalid pair "{pair}"',
+                f"CNI_ARGS: invalid pair {shown(pair)}",
                 details="CNI_ARGS is KEY=VALUE pairs separated by semicolons",
             )
         arguments[key.strip()] = value

@@ -53,13 +53,18 @@ class CniError(Exception):
 
     def __init__(self, msg: str, /, *, details: str = "") -> None:
         super().__init__(msg)
-        self.msg = msg
-        self.details = details
+        # Authors pass an exception now and then: what is printed must be JSON in any case.
+        self.msg = str(msg)
+        self.details = str(details)
 
     def __init_subclass__(cls, *, code: int | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if code is None:
             return
+        if type(code) is not int:
+            raise TypeError(
+                f"{cls.__module__}.{cls.__qualname__}: code must be a whole number, got {code!r}"
+            )
         reserved = code < _FIRST_FREE_CODE and not cls.__module__.startswith("cnisdk.")
         if reserved:
             raise TypeError(
