@@ -65,7 +65,7 @@ def _result(stdout: bytes) -> tuple[dict[str, Any], str]:
     if not stdout.strip():
         return {}, "succeeded but printed no result"
     try:
-        document = _decoded(stdout)
+        document = strict_json(stdout)
     except (ValueError, RecursionError) as failure:
         return {}, f"printed a result that is not JSON ({failure})"
     if document is None:
@@ -107,13 +107,24 @@ def _error_object(stdout: bytes) -> dict[str, Any]:
     return {key.lower(): value for key, value in document.items()}
 
 
-def _decoded(content: bytes) -> Any:
-    """JSON as the specification of JSON has it: Python's reader also takes NaN and Infinity."""
+def strict_json(content: bytes) -> Any:
+    """Read JSON as its specification has it; Python's own reader also takes NaN and Infinity.
+
+    Raises:
+        ValueError: not JSON; says where.
+        RecursionError: nested too deep.
+    """
 
     def refuse(constant: str) -> None:
         raise ValueError(f"{constant} is not JSON")
 
-    return json.loads(content, parse_constant=refuse)
+    def finite(text: str) -> float:
+        value = float(text)
+        if value in {float("inf"), float("-inf")}:
+            refuse(text)
+        return value
+
+    return json.loads(content, parse_constant=refuse, parse_float=finite)
 
 
 def _signal_name(number: int) -> str:

@@ -65,10 +65,10 @@ def serialised(
             os.makedirs(directory, mode=0o700, exist_ok=True)
             network = os.path.join(directory, f"{plugin}-{network_key}")
             mode = fcntl.LOCK_EX if verb == "GC" else fcntl.LOCK_SH
-            held.enter_context(_locked(network, mode, deadline))
+            held.enter_context(locked(network, mode, deadline))
             if attachment is not None:
                 path = os.path.join(directory, f"{plugin}-{attachment.key}")
-                held.enter_context(_locked(path, fcntl.LOCK_EX, deadline))
+                held.enter_context(locked(path, fcntl.LOCK_EX, deadline))
         except OSError as failure:
             # No lock directory (read-only /run): the runtime's own serialisation has to do.
             log.warning("calls are not serialised", reason=str(failure))
@@ -76,7 +76,18 @@ def serialised(
 
 
 @contextmanager
-def _locked(path: str, mode: int, deadline: Deadline) -> Generator[None]:
+def locked(path: str, mode: int, deadline: Deadline) -> Generator[None]:
+    """Hold a lock file.
+
+    Args:
+        path: The file; made where missing, and removed by its exclusive holder.
+        mode: LOCK_SH or LOCK_EX of flock(2).
+        deadline: Bounds the wait.
+
+    Raises:
+        errors.TryAgainLater: held by another call until the deadline (code 11).
+        OSError: the file cannot be made.
+    """
     fd = _acquire(path, mode, deadline)
     try:
         yield
