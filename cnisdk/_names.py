@@ -52,10 +52,10 @@ def check_network_name(name: str) -> str:
     return name
 
 
-def short_hash(text: str) -> str:
-    """The first 16 hex digits of SHA-512: how the Go plugins shorten names."""
+def short_hash(text: str, digits: int = 16) -> str:
+    """The first 16 hex digits of SHA-512, or more: how the Go plugins shorten names."""
     # A name from a defective configuration may hold anything that JSON can spell.
-    return _sha512(text.encode(errors="surrogatepass"))[:16]
+    return _sha512(text.encode(errors="surrogatepass"))[:digits]
 
 
 @cache

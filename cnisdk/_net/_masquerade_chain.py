@@ -60,10 +60,7 @@ class Mark:
 
 def chain_name(attachment: Attachment) -> str:
     """The chain shared by the container's interfaces on the network; always 28 characters."""
-    import hashlib  # noqa: PLC0415  # 5 ms
-
-    text = attachment.network + attachment.container_id
-    return "CNI-" + hashlib.sha512(text.encode()).hexdigest()[:24]
+    return "CNI-" + short_hash(attachment.network + attachment.container_id, 24)
 
 
 def names(attachment: Attachment) -> tuple[str, str]:

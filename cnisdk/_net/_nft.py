@@ -117,11 +117,11 @@ def _load(name: str) -> ctypes.CDLL | None:
         library.nft_ctx_new.restype = ctypes.c_void_p
         library.nft_ctx_new.argtypes = [ctypes.c_uint32]
         for function in ("nft_ctx_buffer_output", "nft_ctx_buffer_error", "nft_ctx_free"):
-            library[function].argtypes = [ctypes.c_void_p]
+            getattr(library, function).argtypes = [ctypes.c_void_p]
         library.nft_ctx_free.restype = None
         for function in ("nft_ctx_get_output_buffer", "nft_ctx_get_error_buffer"):
-            library[function].argtypes = [ctypes.c_void_p]
-            library[function].restype = ctypes.c_char_p
+            getattr(library, function).argtypes = [ctypes.c_void_p]
+            getattr(library, function).restype = ctypes.c_char_p
         library.nft_ctx_output_set_flags.argtypes = [ctypes.c_void_p, ctypes.c_uint]
         library.nft_ctx_output_set_flags.restype = None
         library.nft_ctx_set_dry_run.argtypes = [ctypes.c_void_p, ctypes.c_bool]

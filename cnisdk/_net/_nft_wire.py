@@ -153,7 +153,7 @@ class Wire:
             containing: Only rules with this text in their comment, their chain or their target.
         """
         wanted = _text(_RULE_TABLE, table) + (_text(_RULE_CHAIN, chain) if chain else b"")
-        needle = containing.encode()
+        needle = containing.encode(errors="replace")
         for attempt in range(_ATTEMPTS):
             try:
                 replies = [m for m in self._ask(_GETRULE, family, wanted, _DUMP) if needle in m]
@@ -282,4 +282,4 @@ def _attribute(kind: int, value: bytes) -> bytes:
 
 
 def _text(kind: int, value: str) -> bytes:
-    return _attribute(kind, value.encode() + b"\0")
+    return _attribute(kind, value.encode(errors="replace") + b"\0")

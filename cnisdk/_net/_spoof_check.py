@@ -42,7 +42,7 @@ _KEY_LENGTH = 33
 def identifier(attachment: Attachment) -> str:
     """What names the attachment in chain names and comments."""
     plain = _plain(attachment)
-    if len(_comment(plain).encode()) > _nft.LONGEST_COMMENT or plain.endswith("-mac"):
+    if len(_comment(plain).encode(errors="replace")) > _nft.LONGEST_COMMENT or plain.endswith("-mac"):
         return attachment.key
     return plain
 
@@ -175,7 +175,7 @@ def _comment(name: str) -> str:
 
 def _possible_chains(attachment: Attachment) -> list[str]:
     both = [f"{_CHAIN_PREFIX}{name}" for name in (_plain(attachment), attachment.key)]
-    return [chain for chain in both if len(f"{chain}-mac".encode()) <= _LONGEST_CHAIN]
+    return [chain for chain in both if len(f"{chain}-mac".encode(errors="replace")) <= _LONGEST_CHAIN]
 
 
 def _is_owner_tag(comment: str) -> bool:
