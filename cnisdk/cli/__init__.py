@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import cnisdk
-from cnisdk.cli import _install
+from cnisdk.cli import _install, _lint
 from cnisdk.cli._output import FAILED, complain
 
 
@@ -51,7 +51,8 @@ def _options(
     """Write, install, run and examine CNI plugins."""
 
 
-_install.register(app)
+for _family in (_lint, _install):
+    _family.register(app)
 
 
 def main() -> NoReturn:
