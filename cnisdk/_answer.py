@@ -24,7 +24,7 @@ class Completed:
 
 
 def interpret(
-    completed: Completed, *, plugin_type: str, verb: str, version: str, wants_result: bool
+    completed: Completed, *, plugin_type: str, verb: str, version: str | None, wants_result: bool
 ) -> dict[str, Any]:
     """The document a plugin answered with; the same for a plugin run by exec or in this process.
 
@@ -32,7 +32,7 @@ def interpret(
         completed: What it left behind.
         plugin_type: Its type, for messages.
         verb: What it was asked.
-        version: The configuration's cniVersion, put into a result that has none.
+        version: The configuration's cniVersion, put into a result that has none; None leaves it out.
         wants_result: Whether the verb has a result (ADD, VERSION). The output of one that has not
             means nothing.
 
@@ -55,7 +55,7 @@ def interpret(
             delegate=plugin_type,
         )
     own = document.get("cniVersion")
-    if not own or not isinstance(own, str):
+    if version is not None and not (isinstance(own, str) and own):
         document["cniVersion"] = version or versions.OLDEST
     return document
 

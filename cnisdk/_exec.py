@@ -168,7 +168,7 @@ class _Pipes:
 
 
 @contextmanager
-def _signals_held() -> Generator[set[int], None, None]:
+def _signals_held() -> Generator[set[int]]:
     """Hold back the signals whose handlers raise. Yields the mask the child is to start with."""
     held = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM}
     former = signal.pthread_sigmask(signal.SIG_BLOCK, held)
