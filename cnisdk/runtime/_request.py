@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import attrs
 
@@ -31,9 +31,10 @@ def _pairs(args: Mapping[str, str] | Iterable[tuple[str, str]] | str | None) -> 
     if args is None:
         return None
     if isinstance(args, str):
-        args = parse_cni_args(args)
-    pairs = args.items() if isinstance(args, Mapping) else args
-    return tuple((key, value) for key, value in pairs)
+        return tuple(parse_cni_args(args).items())
+    if isinstance(args, Mapping):
+        return tuple(cast("Mapping[str, str]", args).items())
+    return tuple(args)
 
 
 @attrs.frozen
