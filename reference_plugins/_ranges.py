@@ -13,6 +13,10 @@ from cnisdk import errors
 
 _PROBES = 32
 """Addresses looked at one by one before looking for a free one in a cleverer way."""
+_LISTED = 4096
+"""Up to this many addresses, all names are read instead, which finds the very next free one."""
+_SAMPLES = 32
+"""Looks at addresses spread over the whole set before all names are read."""
 
 
 @cnisdk.config
@@ -98,9 +102,9 @@ class RangeSet:
     ) -> cnisdk.IpAddress | None:
         """Choose an address, round robin; None when all are taken.
 
-        Most often the next address is free. When many in a row are not, jumping ahead and halving
-        finds one in a few dozen looks; when that fails too, the set is nearly exhausted and all taken
-        addresses are read at once.
+        Most often the next address is free. When many in a row are not, all taken addresses are read
+        at once. In a large set jumping ahead and halving comes before that: it finds one in a few dozen
+        looks unless the set is nearly exhausted.
 
         Args:
             after: The address handed out last; None to begin at the start.
@@ -116,11 +120,11 @@ class RangeSet:
         for position in range(min(_PROBES, line.length)):
             if free(position):
                 return line.at(position)[0]
-        low, high = _PROBES - 1, 2 * _PROBES
-        while high < line.length:
+        low = _PROBES - 1
+        for high in line.samples() if line.length > _LISTED else ():
             if free(high):
-                return line.at(_halve(low, high, free))[0]
-            low, high = high, 2 * high
+                return line.at(_halve(low if low < high else _PROBES - 1, high, free))[0]
+            low = high
         if line.length <= _PROBES:
             return None
         names = taken()
@@ -165,6 +169,16 @@ class _Line:
             parts = [(each, number + 1, each.last), *parts[start + 1 :], *parts[:start], *tail]
         self._parts = [part for part in parts if part[1] <= part[2]]
         self.length = sum(last - first + 1 for _, first, last in self._parts)
+
+    def samples(self) -> Iterator[int]:
+        """Positions worth a look: ever further away, then evenly spread."""
+        position = 2 * _PROBES
+        while position < self.length:
+            yield position
+            position *= 2
+        step = self.length // _SAMPLES
+        yield from range(_PROBES + step, self.length, step)
+        yield self.length - 1
 
     def at(self, position: int) -> tuple[cnisdk.IpAddress, cnisdk.IpAddress]:
         """Address and gateway at a position."""

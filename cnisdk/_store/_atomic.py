@@ -27,8 +27,9 @@ def naming(what: str) -> Iterator[None]:
         yield
     except OSError as failure:
         hint = {
-            errno.ELOOP: "a symbolic link is not followed here; replace it by a real directory",
-            errno.ENOTDIR: "a file is in the place of a directory",
+            errno.ELOOP: "a symbolic link is not followed here",
+            errno.ENOTDIR: "a file or a symbolic link, which is not followed here, is in the place "
+            "of a directory",
             errno.ENOSPC: "the filesystem is full, or out of inodes",
             errno.EROFS: "the filesystem is mounted read-only",
         }.get(failure.errno or 0, "")
