@@ -1,13 +1,12 @@
 """From a JSON object to a configuration class: strict types, JSON paths in errors.
 
-cattrs chooses the hook for a type; the hooks here refuse what cattrs would coerce ("no" to True,
-"12" to 12), match keys regardless of case as the Go library does, and collect every problem with
-its path in the operator's spelling.
+Keys are matched regardless of case as the Go library does, and every problem is collected with its
+path in the operator's spelling.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, TypeVar, cast
 
@@ -16,7 +15,8 @@ import attrs
 from cnisdk import errors
 from cnisdk._config import STRICT, IpamConf, source_of
 from cnisdk._problems import Problem, Problems, as_error, expected, shown
-from cnisdk._structure import converter, from_text, hook_for
+from cnisdk._scalars import Hook
+from cnisdk._structure import from_text, hook_for, register
 
 
 _T = TypeVar("_T")
@@ -57,13 +57,10 @@ def decode(cls: type[_T], body: object, *, path: str = "", sources: Sources | No
         errors.InvalidConfig: a value fails a validation, or a required key is absent (code 7).
         errors.UnsupportedField: an unknown key in a strict configuration (code 2).
     """
-    values, problems = _read_fields(cls, body, sources)
-    if not problems:
-        try:
-            return cls(**values)
-        except (TypeError, ValueError) as failure:
-            problems = _failed_validators(cls, values) or [Problem("", str(failure))]
-    raise as_error(Problems(problems).below(path))
+    try:
+        return _structured(cls, body, sources)
+    except Problems as failure:
+        raise as_error(failure.below(path)) from None
 
 
 def decode_leniently(
@@ -75,7 +72,7 @@ def decode_leniently(
         The configuration, or None when a required key is missing or defective; and the defects.
     """
     values, problems = _read_fields(cls, body, sources)
-    for failed in _failed_validators(cls, values):
+    for failed in _failed_fields(cls, values):
         problems.append(failed)
         for field in attrs.fields(cast("Any", cls)):
             if field.default is not attrs.NOTHING and _spelling(field) == failed.path:
@@ -83,13 +80,31 @@ def decode_leniently(
     problems = Problems(problems).below(path)
     try:
         return cls(**values), problems
-    except (TypeError, ValueError) as failure:
+    except Exception as failure:  # noqa: BLE001  # whatever an author's class raises: DEL goes on
         if not problems:
-            problems.append(Problem(path, str(failure)))
+            problems += _of_class(failure).below(path)
         return None, problems
 
 
 # ---- one class ----------------------------------------------------------------------------------
+
+
+def _structured(cls: type[_T], body: object, sources: Sources | None) -> _T:
+    values, problems = _read_fields(cls, body, sources)
+    if problems:
+        raise Problems(problems)
+    try:
+        return cls(**values)
+    except (TypeError, ValueError, errors.CniError) as failure:
+        failed = _failed_fields(cls, values)
+        raise (Problems(failed) if failed else _of_class(failure)) from None
+
+
+def _of_class(failure: Exception) -> Problems:
+    """The defect behind an error of an author's ``__attrs_post_init__``."""
+    if isinstance(failure, errors.CniError) and type(failure).__init__ is errors.CniError.__init__:
+        return Problems([Problem("", str(failure), type(failure))])
+    return Problems([Problem("", str(failure) or type(failure).__name__)])
 
 
 def _spelling(field: attrs.Attribute[Any]) -> str:
@@ -107,8 +122,7 @@ def _read_fields(
     given = cast("Mapping[str, Any]", body)
     folded: dict[str, tuple[str, Any]] = {}
     for name, value in given.items():
-        # An exact match is preferred by the caller; among the others the later one wins, as in Go.
-        folded[name.lower()] = (name, value)
+        folded[name.lower()] = (name, value)  # The later one wins, as in Go.
     values: dict[str, Any] = {}
     problems: list[Problem] = []
     known: set[str] = set()
@@ -117,9 +131,7 @@ def _read_fields(
         found: list[tuple[str, Any, bool]] = []
         if source.key is not None:
             known.add(source.key.lower())
-            if source.key in given:
-                found.append((source.key, given[source.key], False))
-            elif source.key.lower() in folded:
+            if source.key.lower() in folded:
                 found.append((*folded[source.key.lower()], False))
         if sources is not None:
             found += _outer(source.arg, source.capability, sources)
@@ -144,8 +156,11 @@ def _read_fields(
 def _outer(arg: str, capability: str, sources: Sources) -> list[tuple[str, Any, bool]]:
     found: list[tuple[str, Any, bool]] = []
     if arg:
-        if arg in sources.cni_args:
-            found.append((f"CNI_ARGS {arg}", sources.cni_args[arg], True))
+        found += [
+            (f"CNI_ARGS {name}", value, True)
+            for name, value in sources.cni_args.items()
+            if name.lower() == arg.lower()  # W-LIB-21
+        ]
         found += [
             (f"args.cni.{name}", value, False)
             for name, value in sources.args_cni.items()
@@ -160,26 +175,50 @@ def _outer(arg: str, capability: str, sources: Sources) -> list[tuple[str, Any, 
     return found
 
 
-def _failed_validators(cls: type, values: Mapping[str, Any]) -> list[Problem]:
-    """attrs stops at the first failing validator and does not say whose it was."""
+def _failed_fields(cls: type, values: Mapping[str, Any]) -> list[Problem]:
+    """attrs stops at the first field that fails and does not say which it was."""
     problems: list[Problem] = []
     for field in attrs.fields(cast("Any", cls)):
-        if field.validator is None or field.name not in values:
+        if field.name not in values:
             continue
+        # Validators name the field in their message; it should be the operator's name for it.
+        spelled = field.evolve(name=_spelling(field))
         try:
-            # Validators name the field in their message; it should be the operator's name for it.
-            spelled = field.evolve(name=_spelling(field))
-            field.validator(None, spelled, values[field.name])
-        except (TypeError, ValueError) as failure:
-            message = str(failure.args[0]) if failure.args else str(failure)
+            value = values[field.name]
+            if field.converter is not None:
+                value = field.converter(value)
+            if field.validator is not None:
+                field.validator(None, spelled, value)
+        except errors.CniError as failure:
+            problems += _of_class(failure).below(_spelling(field))
+        except (ArithmeticError, TypeError, ValueError) as failure:
+            message = str(failure.args[0]) if failure.args else type(failure).__name__
             problems.append(Problem(_spelling(field), message))
+        except AttributeError:
+            continue  # It looks at the whole instance: the class will say what is wrong.
     return problems
 
 
 @cache
-def _fields(cls: type) -> list[tuple[attrs.Attribute[Any], Callable[[Any], Any]]]:
-    resolved = attrs.resolve_types(cast("Any", cls))
-    return [(field, hook_for(field.type)) for field in attrs.fields(resolved)]
+def _fields(cls: type) -> list[tuple[attrs.Attribute[Any], Hook]]:
+    try:
+        resolved = attrs.resolve_types(cast("Any", cls))
+    except NameError as failure:
+        raise errors.InternalError(
+            f"configuration class {cls.__qualname__}: {failure}",
+            details="its annotations are read at run time: import what they name outside of "
+            "TYPE_CHECKING, and define nested classes at module level",
+        ) from failure
+    found: list[tuple[attrs.Attribute[Any], Hook]] = []
+    for field in attrs.fields(resolved):
+        try:
+            found.append((field, hook_for(field.type)))
+        except TypeError as failure:
+            raise errors.InternalError(
+                f"configuration class {cls.__qualname__}: field {field.name} {failure}",
+                details="choose a type that JSON has a form for",
+            ) from failure
+    return found
 
 
 # ---- classes within classes ---------------------------------------------------------------------
@@ -189,24 +228,21 @@ def _is_config(annotation: Any) -> bool:
     return isinstance(annotation, type) and attrs.has(annotation)
 
 
-def _config(annotation: Any) -> Callable[[Any, Any], Any]:
-    return lambda value, _: _structure_config(annotation, value)
+def _config(annotation: Any) -> Hook:
+    return lambda value: _structured(annotation, value, None)
 
 
-def _structure_config(cls: type[_T], value: Any) -> _T:
-    values, problems = _read_fields(cls, value, None)
-    if not problems:
-        try:
-            return cls(**values)
-        except (TypeError, ValueError) as failure:
-            problems = _failed_validators(cls, values) or [Problem("", str(failure))]
-    raise Problems(problems)
+def _is_optional_ipam(annotation: Any) -> bool:
+    return bool(annotation == IpamConf | None)
 
 
-def _ipam(value: Any, _: Any) -> IpamConf | None:
-    ipam = _structure_config(IpamConf, value)
-    return ipam if ipam.type else None
+def _optional_ipam(_: Any) -> Hook:
+    def hook(value: Any) -> IpamConf | None:
+        ipam = _structured(IpamConf, value, None)
+        return ipam if ipam.type else None
+
+    return hook
 
 
-converter().register_structure_hook(IpamConf | None, _ipam)
-converter().register_structure_hook_factory(_is_config, _config)
+register(_is_config, _config)
+register(_is_optional_ipam, _optional_ipam)

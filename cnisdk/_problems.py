@@ -11,6 +11,9 @@ import attrs
 from cnisdk import errors
 
 
+_MOST_SHOWN = 10
+
+
 @attrs.frozen
 class Problem:
     """One defect of a configuration."""
@@ -51,7 +54,10 @@ def _join(prefix: str, path: str) -> str:
 def as_error(problems: Sequence[Problem]) -> errors.CniError:
     """One error for all the defects of a configuration; the first decides the code."""
     first, *others = problems
-    return first.error(str(first), details="; ".join(f"also {each}" for each in others))
+    also = [f"also {each}" for each in others[:_MOST_SHOWN]]
+    if len(others) > _MOST_SHOWN:
+        also.append(f"and {len(others) - _MOST_SHOWN} more")
+    return first.error(str(first), details="; ".join(also))
 
 
 def shown(value: Any) -> str:

@@ -10,6 +10,7 @@ from ipaddress import ip_address, ip_interface
 from typing import Any, TypeVar, cast
 
 from cnisdk import errors, versions
+from cnisdk._problems import expected, shown
 from cnisdk._result import Dns, Interface, Ip, IpAddress, IpInterface, IpNetwork, Result, Route
 
 
@@ -25,8 +26,8 @@ def encode(result: Result, version: str) -> Document:
     """The result as a JSON object of one specification version.
 
     Raises:
-        errors.IncompatibleVersion: 0.1.0 and 0.2.0 cannot hold a result without addresses or with
-            several of one family (code 1).
+        errors.IncompatibleVersion: 0.1.0 and 0.2.0 cannot hold a result without addresses (code 1).
+            Of several addresses of one family they hold the first.
     """
     if not versions.has_many_addresses(version):
         return _encode_020(result, version)
@@ -143,7 +144,7 @@ def decode(document: object, version: str, *, where: str = "prevResult") -> Resu
     own = body.get("cniversion") or version
     if not isinstance(own, str) or own not in versions.ALL:
         raise errors.DecodingFailure(
-            f"{where}: unknown cniVersion {own!r}", details=f"known: {', '.join(versions.ALL)}"
+            f"{where}: unknown cniVersion {shown(own)}", details=f"known: {', '.join(versions.ALL)}"
         )
     if not versions.has_many_addresses(own):
         return reader.old_result(body)
@@ -187,7 +188,7 @@ class _Reader:
             path = f"{self.where}.{key}"
             entry = self.members(body[key], path)
             address = self.parsed(entry.get("ip"), f"{path}.ip", parse_cidr)
-            gateway = self.optional(entry.get("gateway"), f"{path}.gateway", ip_address)
+            gateway = self.optional(entry.get("gateway"), f"{path}.gateway", parse_ip)
             ips.append(Ip(address, gateway))
             routes += self.each(entry, "routes", self.route, path)
         return Result(
@@ -209,7 +210,7 @@ class _Reader:
         body = self.members(value, path)
         return Ip(
             address=self.parsed(body.get("address"), f"{path}.address", parse_cidr),
-            gateway=self.optional(body.get("gateway"), f"{path}.gateway", ip_address),
+            gateway=self.optional(body.get("gateway"), f"{path}.gateway", parse_ip),
             interface=self.number(body, "interface", path, signed=True),
         )
 
@@ -217,7 +218,7 @@ class _Reader:
         body = self.members(value, path)
         return Route(
             dst=self.parsed(body.get("dst"), f"{path}.dst", _network),
-            gw=self.optional(body.get("gw"), f"{path}.gw", ip_address),
+            gw=self.optional(body.get("gw"), f"{path}.gw", parse_ip),
             mtu=self.number(body, "mtu", path) or 0,
             advmss=self.number(body, "advmss", path) or 0,
             priority=self.number(body, "priority", path) or 0,
@@ -278,7 +279,7 @@ class _Reader:
         if isinstance(value, bool) or not isinstance(value, int):
             raise self.wrong(f"{path}.{key}", "a whole number", value)
         if not (-1 if signed else 0) <= value < 1 << 32:
-            raise errors.DecodingFailure(f"{path}.{key}: {value} is out of range")
+            raise errors.DecodingFailure(f"{path}.{key}: {shown(value)} is out of range")
         return value
 
     def parsed(self, value: object, path: str, parse: Callable[[str], _T]) -> _T:
@@ -287,7 +288,7 @@ class _Reader:
         try:
             return parse(value)
         except ValueError:
-            raise errors.DecodingFailure(f'{path}: invalid address "{value}"') from None
+            raise errors.DecodingFailure(f"{path}: invalid address {shown(value)}") from None
 
     def optional(
         self, value: object, path: str, parse: Callable[[str], IpAddress]
@@ -295,19 +296,32 @@ class _Reader:
         return self.parsed(value, path, parse) if value not in (None, "") else None
 
     def wrong(self, path: str, wanted: str, value: object) -> errors.DecodingFailure:
-        shown = repr(value)
-        return errors.DecodingFailure(f"{path}: expected {wanted}, got {shown[:80]}")
+        return errors.DecodingFailure(f"{path}: {expected(wanted, value)}")
 
 
 def parse_cidr(text: str) -> IpInterface:
-    """An address in CIDR notation; the prefix length is required.
+    """An address in CIDR notation; the prefix length is required, host bits are kept.
 
     Raises:
         ValueError: no prefix length, or not an address.
     """
-    if "/" not in text:
-        raise ValueError(f"{text} has no prefix length")
+    _, _, prefix = text.partition("/")
+    # The standard library also takes netmasks and IPv6 zones, which no other CNI program reads.
+    if not prefix.isdigit() or "%" in text:
+        raise ValueError(f"{text} is not in CIDR notation")
     return ip_interface(text)
+
+
+def parse_ip(text: str) -> IpAddress:
+    """An address without prefix length; IPv4 written as IPv6 (``::ffff:10.0.0.1``) is IPv4, as in Go.
+
+    Raises:
+        ValueError: not an address.
+    """
+    if "%" in text:
+        raise ValueError(f"{text} has a zone")
+    address = ip_address(text)
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _network(text: str) -> IpNetwork:

@@ -1,175 +1,249 @@
-"""JSON values to Python types, strictly: what cattrs would coerce is refused.
+"""JSON values to Python types, strictly: "no" is not True and "12" is not 12.
 
-cattrs chooses the hook for a type; the hooks refuse "no" for True and "12" for 12, and say what
-was expected and what was given.
+What a configuration usually holds is read here; cattrs, whose import costs a fifth of an IPAM
+plugin's call, reads the rest (dataclasses, paths, dates).
 """
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
-from typing import Any, cast, get_args, get_origin
+import enum
+import re
+import types
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from functools import cache, partial
+from typing import Annotated, Any, Final, Literal, Union, cast, get_args, get_origin
 
-from cnisdk import errors
 from cnisdk._problems import Problem, Problems, expected, shown
-from cnisdk._result import Dns, IpAddress, IpInterface, IpNetwork, Route
-from cnisdk._result_json import decode_dns, decode_route, parse_cidr
+from cnisdk._result import Dns
+from cnisdk._scalars import ADDRESSES, HOOKS, UNIONS, Hook, anything, read_dns, refuse
 
 
-def hook_for(annotation: Any) -> Callable[[Any], Any]:
-    structure = converter().get_structure_hook(annotation)
+_NONE = type(None)
+_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,30}")
+_NUMBER = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
+
+
+def hook_for(annotation: Any) -> Hook:
+    """How a value of this type is read.
+
+    Raises:
+        TypeError: nobody knows.
+    """
+    special = HOOKS.get(annotation) if isinstance(annotation, type) else None
+    if special is not None:
+        return special
+    if annotation in {Any, object}:
+        return anything
+    for fits, make in _FACTORIES:
+        if fits(annotation):
+            return make(annotation)
+    return _by_cattrs(annotation)
+
+
+def register(fits: Callable[[Any], bool], make: Callable[[Any], Hook]) -> None:
+    """Add a way to read types, before those that are here."""
+    _FACTORIES.insert(0, (fits, make))
+
+
+# ---- unions and choices -------------------------------------------------------------------------
+
+
+def _is_union(annotation: Any) -> bool:
+    return get_origin(annotation) in {Union, types.UnionType}
+
+
+def _union(annotation: Any) -> Hook:
+    members = get_args(annotation)
+    optional = _NONE in members
+    others = [each for each in members if each is not _NONE]
+    if others == [Dns]:
+        inner: Hook = read_dns  # {} is "no DNS settings"
+    elif frozenset(others) in UNIONS:
+        inner = UNIONS[frozenset(others)]
+    elif len(others) == 1:
+        inner = hook_for(others[0])
+    else:
+        inner = partial(_first_that_fits, [hook_for(each) for each in others])
+    # Go decodes "" to "no address".
+    absent = (None, "") if ADDRESSES.issuperset(others) else (None,)
+
+    def hook(value: Any) -> Any:
+        return None if optional and value in absent else inner(value)
+
+    return hook
+
+
+def _first_that_fits(hooks: Sequence[Hook], value: Any) -> Any:
+    wanted: list[str] = []
+    for hook in hooks:
+        try:
+            return hook(value)
+        except Problems as failure:
+            (first, *others) = failure.problems
+            message, refused, _ = first.message.removeprefix("expected ").rpartition(", got ")
+            if others or first.path or not refused:
+                raise  # The value is of this kind, and has a defect of its own.
+            wanted.append(message)
+    raise refuse(" or ".join(wanted), value)
+
+
+def _is_choice(annotation: Any) -> bool:
+    if isinstance(annotation, type):
+        return issubclass(annotation, enum.Enum)
+    return get_origin(annotation) is Literal
+
+
+def _choice(annotation: Any) -> Hook:
+    literal = get_origin(annotation) is Literal
+    # By type too: True is not 1.
+    choices: dict[tuple[object, Any], Any] = {}
+    for each in get_args(annotation) if literal else annotation:
+        value = each if literal else each.value
+        choices[type(value), value] = each
+    wanted = " or ".join(shown(value) for _, value in choices)
+    kinds = {kind for kind, _ in choices}
+
+    def hook(value: Any) -> Any:
+        kind = cast("type[object]", type(value))
+        if kind not in kinds:
+            raise refuse(wanted, value)
+        if (kind, value) not in choices:
+            raise Problems([Problem("", expected(wanted, value))])
+        return choices[kind, value]
+
+    return hook
+
+
+# ---- lists and objects --------------------------------------------------------------------------
+
+_SEQUENCES: Final[dict[Any, Callable[[list[Any]], Any]]] = {
+    list: list, tuple: tuple, Sequence: tuple, set: set, frozenset: frozenset,
+    AbstractSet: frozenset,
+}  # fmt: skip
+
+
+def _is_sequence(annotation: Any) -> bool:
+    return (get_origin(annotation) or annotation) in _SEQUENCES
+
+
+def _sequence(annotation: Any) -> Hook:
+    build = _SEQUENCES[get_origin(annotation) or annotation]
+    arguments = get_args(annotation) or (Any,)
+    each = hook_for(arguments[0])
+    if build is tuple and len(arguments) > 1 and arguments[1] is not Ellipsis:
+        return _fixed([hook_for(argument) for argument in arguments])
+
+    def hook(value: Any) -> Any:
+        if not isinstance(value, list):
+            raise refuse("a list", value)
+        items = cast("list[object]", value)
+        return build(_collected((f"[{i}]", each, item) for i, item in enumerate(items)))
+
+    return hook
+
+
+def _fixed(hooks: list[Hook]) -> Hook:
+    def hook(value: Any) -> Any:
+        items = cast("list[object]", value) if isinstance(value, list) else []
+        if len(items) != len(hooks):
+            raise refuse(f"a list of {len(hooks)}", value)
+        return tuple(_collected((f"[{i}]", hooks[i], item) for i, item in enumerate(items)))
+
+    return hook
+
+
+def _is_mapping(annotation: Any) -> bool:
+    return (get_origin(annotation) or annotation) in {dict, Mapping}
+
+
+def _mapping(annotation: Any) -> Hook:
+    key_type, value_type = get_args(annotation) or (str, Any)
+    each = hook_for(value_type)
+
+    def hook(value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise refuse("an object", value)
+        items = cast("dict[str, object]", value)
+        keys = _collected((name, partial(from_text, annotation=key_type), name) for name in items)
+        return dict(zip(keys, _collected((n, each, v) for n, v in items.items()), strict=True))
+
+    return hook
+
+
+def _collected(steps: Iterable[tuple[str, Hook, Any]]) -> list[Any]:
+    """The values of all steps, or the defects of all."""
+    items: list[Any] = []
+    problems: list[Problem] = []
+    for path, hook, value in steps:
+        try:
+            items.append(hook(value))
+        except Problems as failure:
+            problems += failure.below(path)
+    if problems:
+        raise Problems(problems)
+    return items
+
+
+# ---- the rest -----------------------------------------------------------------------------------
+
+
+def _is_renamed(annotation: Any) -> bool:
+    return hasattr(annotation, "__supertype__") or get_origin(annotation) is Annotated
+
+
+def _renamed(annotation: Any) -> Hook:
+    """NewType and Annotated."""
+    return hook_for(getattr(annotation, "__supertype__", None) or get_args(annotation)[0])
+
+
+_FACTORIES: Final[list[tuple[Callable[[Any], bool], Callable[[Any], Hook]]]] = [
+    (_is_union, _union),
+    (_is_choice, _choice),
+    (_is_sequence, _sequence),
+    (_is_mapping, _mapping),
+    (_is_renamed, _renamed),
+]
+
+
+def _by_cattrs(annotation: Any) -> Hook:
+    from cattrs.errors import StructureHandlerNotFoundError
+
+    try:
+        structure = _converter().get_structure_hook(annotation)
+    except StructureHandlerNotFoundError:
+        raise TypeError(f"cannot be read from JSON as {annotation}") from None
 
     def hook(value: Any) -> Any:
         try:
             return structure(value, annotation)
         except Problems:
             raise
-        except (TypeError, ValueError, LookupError) as failure:
-            raise Problems([Problem("", f"{failure}: {shown(value)}")]) from failure
+        except Exception as failure:  # whatever a class makes of a value it was not made for
+            message = expected(getattr(annotation, "__name__", str(annotation)), value)
+            raise Problems([Problem("", f"{message}: {failure}")]) from failure
 
     return hook
 
 
 @cache
-def converter() -> Any:
+def _converter() -> Any:
     from cattrs import Converter
 
     structure = Converter(detailed_validation=False)
-    structure.register_structure_hook(str, _exact(str, "a string"))
-    structure.register_structure_hook(bool, _exact(bool, "true or false"))
-    structure.register_structure_hook(int, _whole_number)
-    structure.register_structure_hook(float, _number)
-    structure.register_structure_hook(Dns | None, lambda value, _: _dns(value))
-    for union in (IpAddress, IpAddress | None):
-        structure.register_structure_hook(union, _address)
-    for union in (IpInterface, IpInterface | None):
-        structure.register_structure_hook(union, _parsed(parse_cidr, "an address in CIDR notation"))
-    for union in (IpNetwork, IpNetwork | None):
-        structure.register_structure_hook(union, _parsed(_network, "a network in CIDR notation"))
-    structure.register_structure_hook(Route, _route)
-    structure.register_structure_hook_factory(_is_sequence, _sequence)
-    structure.register_structure_hook_factory(_is_mapping, _mapping)
+    for kind, hook in HOOKS.items():
+        structure.register_structure_hook(kind, partial(_ignoring_type, hook))
+    for fits, make in reversed(_FACTORIES):
+        structure.register_structure_hook_factory(fits, _cattrs_factory(make))
     return structure
 
 
-def _refuse(wanted: str, value: Any) -> Problems:
-    return Problems([Problem("", expected(wanted, value), errors.DecodingFailure)])
+def _ignoring_type(hook: Hook, value: Any, _: Any) -> Any:
+    return hook(value)
 
 
-def _exact(kind: type, wanted: str) -> Callable[[Any, Any], Any]:
-    def structure(value: Any, _: Any) -> Any:
-        if type(value) is not kind:
-            raise _refuse(wanted, value)
-        return value
-
-    return structure
-
-
-def _whole_number(value: Any, _: Any) -> int:
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if type(value) is not int:
-        raise _refuse("a whole number", value)
-    return value
-
-
-def _number(value: Any, _: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _refuse("a number", value)
-    return float(value)
-
-
-def _parsed(parse: Callable[[str], Any], wanted: str) -> Callable[[Any, Any], Any]:
-    def structure(value: Any, _: Any) -> Any:
-        if not isinstance(value, str):
-            raise _refuse(wanted, value)
-        try:
-            return parse(value)
-        except ValueError:
-            raise Problems([Problem("", expected(wanted, value))]) from None
-
-    return structure
-
-
-def _address(value: Any, wanted: Any) -> Any:
-    if value == "" and wanted == IpAddress | None:
-        return None  # Go decodes "" to "no address".
-    return _parsed(ipaddress.ip_address, "an IP address")(value, wanted)
-
-
-def _network(text: str) -> IpNetwork:
-    return parse_cidr(text).network
-
-
-def _dns(value: Any) -> Dns | None:
-    try:
-        return decode_dns(value)
-    except errors.CniError as failure:
-        path, _, message = failure.msg.partition(": ")
-        raise Problems(
-            [Problem(path.removeprefix("dns").lstrip("."), message, type(failure))]
-        ) from None
-
-
-def _route(value: Any, _: Any) -> Route:
-    try:
-        return decode_route(value)
-    except errors.CniError as failure:
-        path, _, message = failure.msg.partition(": ")
-        raise Problems(
-            [Problem(path.removeprefix("route").lstrip("."), message, type(failure))]
-        ) from None
-
-
-def _is_sequence(annotation: Any) -> bool:
-    return get_origin(annotation) in {list, tuple, Sequence}
-
-
-def _sequence(annotation: Any) -> Callable[[Any, Any], Any]:
-    is_list = get_origin(annotation) is list
-    each = hook_for((get_args(annotation) or (Any,))[0])
-
-    def structure(value: Any, _: Any) -> Any:
-        if not isinstance(value, list):
-            raise _refuse("a list", value)
-        items: list[Any] = []
-        problems: list[Problem] = []
-        given: list[Any] = value
-        for index, item in enumerate(given):
-            try:
-                items.append(each(item))
-            except Problems as failure:
-                problems += failure.below(f"[{index}]")
-        if problems:
-            raise Problems(problems)
-        return items if is_list else tuple(items)
-
-    return structure
-
-
-def _is_mapping(annotation: Any) -> bool:
-    return get_origin(annotation) in {dict, Mapping}
-
-
-def _mapping(annotation: Any) -> Callable[[Any, Any], Any]:
-    each = hook_for((get_args(annotation) or (str, Any))[1])
-
-    def structure(value: Any, _: Any) -> Any:
-        if not isinstance(value, dict):
-            raise _refuse("an object", value)
-        items: dict[str, Any] = {}
-        problems: list[Problem] = []
-        for name, item in cast("dict[str, Any]", value).items():
-            try:
-                items[name] = each(item)
-            except Problems as failure:
-                problems += failure.below(name)
-        if problems:
-            raise Problems(problems)
-        return items
-
-    return structure
+def _cattrs_factory(make: Callable[[Any], Hook]) -> Callable[[Any], Any]:
+    return lambda annotation: partial(_ignoring_type, make(annotation))
 
 
 def from_text(text: str, annotation: Any) -> Any:
@@ -177,6 +251,7 @@ def from_text(text: str, annotation: Any) -> Any:
     kinds = set(get_args(annotation) or (annotation,))
     if bool in kinds and text.lower() in {"1", "true", "0", "false"}:
         return text.lower() in {"1", "true"}
-    if int in kinds and text.isascii() and text.lstrip("-").isdigit():
-        return int(text)
+    for kind, form in ((int, _WHOLE_NUMBER), (float, _NUMBER)):
+        if kind in kinds and form.fullmatch(text):
+            return hook_for(annotation)(kind(text))
     return hook_for(annotation)(text)
