@@ -107,7 +107,8 @@ def doomed(rules: Sequence[_R], chain: str, gone: Gone) -> tuple[list[_R], bool]
     """Which rules of and to a chain go, and whether the chain goes with them.
 
     A rule in POSTROUTING does not name its interface, but the rules in the chain with the same
-    address do. One whose address nobody claims is as the Go plugins make it.
+    address do. One whose address nobody claims is as the Go plugins make it: it goes with the
+    first of the container's attachments that is deleted, as it does there.
     """
     inner = [rule for rule in rules if rule.chain == chain]
     jumps = [rule for rule in rules if f"jump {chain}" in rule.text]

@@ -95,7 +95,7 @@ class _Decoder:
         operator = _OPERATORS[_number(fields.get(2)) % len(_OPERATORS)]
         value = dict(attributes(fields.get(3, b""))).get(1, b"")
         if self.loaded == f"meta {_META_NFPROTO}" and operator == "==":
-            self.layer = value[0]  # goes without saying once the address is compared
+            self.layer = _number(value)  # goes without saying once the address is compared
         elif self.loaded == f"meta {_META_IIFNAME}":
             yield f"iifname {operator} {_string(value)}"
         elif self.loaded == "ether saddr":
@@ -122,7 +122,7 @@ def _network(field: str, value: bytes, mask: bytes) -> str:
 
 def _verdict(data: bytes) -> str:
     verdict = dict(attributes(dict(attributes(data)).get(2, b"")))
-    code = struct.unpack("!i", verdict.get(1, bytes(4)))[0]
+    code = int.from_bytes(verdict.get(1, b""), "big", signed=True)
     name = _VERDICTS.get(code, f"?verdict {code}")
     return f"{name} {_string(verdict[2])}" if 2 in verdict else name
 

@@ -141,7 +141,7 @@ def retain(wire: Wire, network: str, valid: Collection[Attachment]) -> None:
 def expect(wire: Wire, attachment: Attachment, ifname: str, mac: str) -> None:
     """Raise `errors.CniError` naming the first rule that is missing or was changed."""
     chain = next(
-        (each for each in _possible_chains(attachment) if _rules(wire, each)),
+        (name for name in _possible_chains(attachment) if _rules(wire, name)),
         _CHAIN_PREFIX + identifier(attachment),
     )
     rules = _rules(wire, chain)
@@ -174,8 +174,11 @@ def _comment(name: str) -> str:
 
 
 def _possible_chains(attachment: Attachment) -> list[str]:
-    both = [f"{_CHAIN_PREFIX}{name}" for name in (_plain(attachment), attachment.key)]
-    return [chain for chain in both if len(f"{chain}-mac".encode(errors="replace")) <= _LONGEST_CHAIN]
+    names: tuple[str, ...] = (_plain(attachment), attachment.key)
+    if names[0].endswith("-mac"):
+        names = names[1:]  # the first would be the MAC chain of the interface without -mac
+    chains = [_CHAIN_PREFIX + name for name in names]
+    return [c for c in chains if len(f"{c}-mac".encode(errors="replace")) <= _LONGEST_CHAIN]
 
 
 def _is_owner_tag(comment: str) -> bool:

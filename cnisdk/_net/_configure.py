@@ -1,0 +1,104 @@
+"""Applying an IPAM result to a container's interface."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cnisdk import errors
+from cnisdk._net._types import MAIN_TABLE, SCOPE_LINK, KernelRoute, Link
+
+
+if TYPE_CHECKING:
+    from cnisdk._deadline import Deadline
+    from cnisdk._net._namespace import Namespace
+    from cnisdk._result import Ip, Result, Route
+
+
+def configure(
+    netns: Namespace, link: Link, result: Result, *, dad: bool, up: bool, deadline: Deadline
+) -> None:
+    """See `Namespace.configure`."""
+    ips = assigned(result, link.name)
+    addresses = [ip.address for ip in ips]
+    if any(each.version == 6 for each in addresses):
+        _prepare_ipv6(netns, link.name, dad=dad)
+    # Neighbours should forget who had the address before.
+    netns.set_sysctl(f"ipv4/conf/{link.name}/arp_notify", "1", required=False)
+    routes = [kernel_route(route, result) for route in result.routes] if ips else []
+    netns.kernel.configure(
+        link.index, addresses=addresses, routes=list(dict.fromkeys(routes)), up=up, dad=dad
+    )
+    if dad and up and any(each.version == 6 for each in addresses):
+        _wait_for_detection(netns, link, deadline)
+
+
+def assigned(result: Result, name: str) -> list[Ip]:
+    """The result's addresses for one interface.
+
+    Raises:
+        errors.InvalidConfig: an address names an interface that is not there, or another one.
+    """
+    if not result.interfaces:
+        raise errors.InvalidConfig("no interfaces to configure")
+    ips: list[Ip] = []
+    for ip in result.ips:
+        if ip.interface is None:
+            continue
+        if not 0 <= ip.interface < len(result.interfaces):
+            raise errors.InvalidConfig(
+                f"failed to add IP addr {ip.address}: invalid interface index {ip.interface}",
+                details=f"the result has {len(result.interfaces)} interfaces",
+            )
+        if result.interfaces[ip.interface].name != name:
+            raise errors.InvalidConfig(
+                f'failed to add IP addr {ip.address} to "{name}": invalid interface index',
+                details=f'index {ip.interface} is "{result.interfaces[ip.interface].name}"',
+            )
+        ips.append(ip)
+    return ips
+
+
+def kernel_route(route: Route, result: Result) -> KernelRoute:
+    """A route with its next hop: its own, else the gateway of the address of its family."""
+    gw = route.gw
+    # W-CFG-2: a route that asks for link scope has no next hop.
+    if gw is None and route.scope != SCOPE_LINK:
+        gw = result.gateway(route.dst.version)
+    if gw is not None and gw.is_unspecified:
+        gw = None
+    return KernelRoute(
+        dst=route.dst,
+        gw=gw,
+        table=MAIN_TABLE if route.table is None else route.table,
+        priority=route.priority,
+        scope=route.scope,
+        mtu=route.mtu,
+        advmss=route.advmss,
+    )
+
+
+def _prepare_ipv6(netns: Namespace, name: str, *, dad: bool) -> None:
+    settings: list[tuple[str, str, Any]] = [
+        ("lo/disable_ipv6", "0", False),
+        (f"{name}/disable_ipv6", "0", False),
+        # W-CFG-4: a kernel without this setting is no reason to fail.
+        (f"{name}/keep_addr_on_down", "1", False),
+        (f"{name}/accept_dad", "1" if dad else "0", False),
+    ]
+    if dad:
+        settings.append((f"{name}/enhanced_dad", "1", False))
+    for setting, value, required in settings:
+        netns.set_sysctl(f"ipv6/conf/{setting}", value, required=required)
+
+
+def _wait_for_detection(netns: Namespace, link: Link, deadline: Deadline) -> None:
+    with deadline.step(f"waiting for duplicate address detection on {link.name}"):
+        found = netns.kernel.wait_addresses(link.index, deadline)
+    for address in found:
+        if address.duplicate:
+            raise errors.TryAgainLater(
+                f"address {address.interface} is already in use on the network",
+                details="duplicate address detection found another holder",
+            )
+        if address.tentative:
+            raise deadline.expired(f"waiting for duplicate address detection on {link.name}")

@@ -1,0 +1,126 @@
+"""The primitives of one network namespace: what the kernel does, and what the test kit's fake repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import attrs
+
+
+if TYPE_CHECKING:
+    from cnisdk._deadline import Deadline
+    from cnisdk._net._types import Address, KernelRoute, Link
+    from cnisdk._result import IpInterface
+
+
+@attrs.frozen(kw_only=True)
+class PeerSpec:
+    """The other end of a veth pair to be made."""
+
+    kernel: Kernel
+    """The namespace it is made in."""
+    name: str
+    mac: str
+
+
+class Kernel(Protocol):
+    """One network namespace.
+
+    Every method raises OSError with the kernel's errno; `Namespace` turns that into a CniError.
+    """
+
+    def link(self, name: str) -> Link | None:
+        """The link of this name."""
+        ...
+
+    def link_by_index(self, index: int) -> Link | None:
+        """The link of this index."""
+        ...
+
+    def links(self) -> list[Link]:
+        """All links; a dump, for GC only."""
+        ...
+
+    def add_link(
+        self,
+        name: str,
+        kind: str,
+        *,
+        mac: str,
+        mtu: int = 0,
+        alias: str = "",
+        master: int | None = None,
+        peer: PeerSpec | None = None,
+    ) -> Link:
+        """Make a link; owner, MTU, MAC, master and peer are there as soon as the link is."""
+        ...
+
+    def change_link(
+        self,
+        index: int,
+        *,
+        up: bool | None = None,
+        mac: str = "",
+        mtu: int = 0,
+        alias: str | None = None,
+        promisc: bool | None = None,
+        hairpin: bool | None = None,
+        isolated: bool | None = None,
+    ) -> None:
+        """Change what is given, leave the rest."""
+        ...
+
+    def remove_link(self, index: int) -> None:
+        """Remove a link."""
+        ...
+
+    def addresses(self, index: int) -> list[Address]:
+        """The addresses of a link."""
+        ...
+
+    def add_address(self, index: int, address: IpInterface) -> None:
+        """Add an address."""
+        ...
+
+    def remove_address(self, index: int, address: IpInterface) -> None:
+        """Remove an address."""
+        ...
+
+    def routes(self) -> list[KernelRoute]:
+        """All unicast routes of all tables but the local one."""
+        ...
+
+    def configure(
+        self,
+        index: int,
+        *,
+        addresses: Sequence[IpInterface],
+        routes: Sequence[KernelRoute],
+        up: bool,
+        dad: bool,
+    ) -> None:
+        """Add addresses, set the link up, add routes: one batch."""
+        ...
+
+    def wait_link(
+        self, name: str, ready: Callable[[Link], bool], deadline: Deadline
+    ) -> Link | None:
+        """Wait for a state of a link; returns its last state when the deadline comes first."""
+        ...
+
+    def wait_addresses(self, index: int, deadline: Deadline) -> list[Address]:
+        """Wait until no address is tentative; returns the addresses as they are then."""
+        ...
+
+    def sysctl(self, name: str) -> str | None:
+        """A value below /proc/sys/net by slash-separated name; None when there is no such file."""
+        ...
+
+    def set_sysctl(self, name: str, value: str) -> None:
+        """Write a value below /proc/sys/net."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the namespace."""
+        ...

@@ -1,0 +1,98 @@
+"""Facts about links, addresses and routes as the kernel reports them."""
+
+from __future__ import annotations
+
+import attrs
+
+from cnisdk._result import Interface, IpAddress, IpInterface, IpNetwork
+
+
+IFA_F_NODAD = 0x02
+IFA_F_DADFAILED = 0x08
+IFA_F_TENTATIVE = 0x40
+MAIN_TABLE = 254
+SCOPE_LINK = 253
+
+
+@attrs.frozen(kw_only=True)
+class Link:
+    """A network interface as the kernel describes it."""
+
+    index: int
+    """Interface index in its namespace."""
+    name: str
+    """Interface name."""
+    kind: str = ""
+    """bridge, veth and so on; "" for a plain device."""
+    mac: str = ""
+    """Hardware address in colon form."""
+    mtu: int = 0
+    """In bytes."""
+    up: bool = False
+    """Administrative state."""
+    master: int | None = None
+    """Index of the bridge the link is a port of."""
+    alias: str = ""
+    """Free text; holds the owner tag of what the SDK makes."""
+    operstate: str = "unknown"
+    """up, down, lowerlayerdown, unknown and so on (RFC 2863)."""
+    peer_index: int | None = None
+    """Index of a veth's other end, in that end's namespace."""
+    promiscuity: int = 0
+    """How many users want the link promiscuous."""
+    hairpin: bool | None = None
+    """Bridge port flag; None when the link is no port."""
+    isolated: bool | None = None
+    """Bridge port flag; None when the link is no port."""
+
+
+@attrs.frozen(kw_only=True)
+class Address:
+    """An address on a link."""
+
+    interface: IpInterface
+    """Address with prefix length."""
+    flags: int = 0
+    """IFA_F_* bits."""
+
+    @property
+    def tentative(self) -> bool:
+        """Whether duplicate address detection is still under way."""
+        return bool(self.flags & IFA_F_TENTATIVE)
+
+    @property
+    def duplicate(self) -> bool:
+        """Whether duplicate address detection found another owner."""
+        return bool(self.flags & IFA_F_DADFAILED)
+
+
+@attrs.frozen(kw_only=True)
+class KernelRoute:
+    """A route, to be made or as found."""
+
+    dst: IpNetwork
+    """Destination."""
+    gw: IpAddress | None = None
+    """Next hop; None for a destination on the link."""
+    index: int | None = None
+    """Index of the outgoing link."""
+    table: int = MAIN_TABLE
+    """Routing table."""
+    priority: int = 0
+    """Metric; 0 for the kernel's default."""
+    scope: int | None = None
+    """0 global, 253 link, 254 host; None lets the kernel choose."""
+    mtu: int = 0
+    """Path MTU in bytes; 0 for none."""
+    advmss: int = 0
+    """Advertised segment size in bytes; 0 for none."""
+
+
+@attrs.frozen
+class Veth:
+    """Both ends of a veth pair."""
+
+    host: Interface
+    """The end that stays on the host."""
+    peer: Interface
+    """The end in the container."""

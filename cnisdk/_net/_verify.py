@@ -1,0 +1,93 @@
+"""CHECK: comparing an interface with the result of ADD."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cnisdk import errors
+from cnisdk._net._configure import kernel_route
+from cnisdk._net._types import KernelRoute, Link
+
+
+if TYPE_CHECKING:
+    from cnisdk._net._namespace import Namespace
+    from cnisdk._result import IpInterface, Result, Route
+
+_IPV6_DEFAULT_METRIC = 1024
+
+
+def expect_result(netns: Namespace, result: Result, name: str, *, up: bool) -> None:
+    """See `Namespace.expect`."""
+    expected = result.interface(name, netns.path)
+    if expected is None:
+        raise errors.InvalidConfig(f'prevResult has no interface "{name}" in {netns}')
+    link = netns.expect_link(
+        name, mac=expected.mac or None, mtu=expected.mtu or None, up=True if up else None
+    )
+    ips = result.ips_of(name, netns.path)
+    for ip in ips:
+        expect_address(netns, link, ip.address)
+    if not up or not ips:
+        return
+    present = netns.kernel.routes()
+    for ip in ips:
+        _expect_subnet_route(netns, link, ip.address, present)
+    for route in result.routes:
+        _expect_route(netns, route, kernel_route(route, result), present)
+
+
+def expect_address(netns: Namespace, link: Link, address: IpInterface) -> None:
+    """Raise an error when the link has not this address."""
+    present = netns.kernel.addresses(link.index)
+    if any(each.interface == address for each in present):
+        return
+    same = [each.interface for each in present if each.interface.ip == address.ip]
+    found = f"it is there as {same[0]}" if same else ""
+    raise errors.CniError(
+        f'address {address} is missing on interface "{link.name}" in {netns}', details=found
+    )
+
+
+def _expect_subnet_route(
+    netns: Namespace, link: Link, address: IpInterface, present: Sequence[KernelRoute]
+) -> None:
+    # W-CHK-1: sbr and vrf move this route to another table, so any table will do.
+    network = address.network
+    if network.prefixlen == network.max_prefixlen:
+        return
+    if not any(each.dst == network and each.index == link.index for each in present):
+        raise errors.CniError(
+            f'the route to {network} on interface "{link.name}" is missing in {netns}'
+        )
+
+
+def _expect_route(
+    netns: Namespace, route: Route, wanted: KernelRoute, present: Sequence[KernelRoute]
+) -> None:
+    candidates = [each for each in present if each.dst == wanted.dst]
+    differences = ["it is not there"]
+    for each in candidates:
+        differences = _differences(route, wanted, each)
+        if not differences:
+            return
+    by = f" by {wanted.gw}" if wanted.gw else ""
+    raise errors.CniError(
+        f"expected route to {route.dst}{by} not found in {netns}", details="; ".join(differences)
+    )
+
+
+def _differences(route: Route, wanted: KernelRoute, found: KernelRoute) -> list[str]:
+    """What is different, as far as the result says anything about it."""
+    compared: list[tuple[str, object, object]] = [("gw", wanted.gw, found.gw)]
+    if route.table is not None:
+        compared.append(("table", wanted.table, found.table))
+    if route.priority:
+        compared.append(("priority", route.priority, found.priority))
+    if route.scope is not None and route.dst.version == 4:
+        compared.append(("scope", route.scope, found.scope))
+    if route.mtu:
+        compared.append(("mtu", route.mtu, found.mtu))
+    if route.advmss:
+        compared.append(("advmss", route.advmss, found.advmss))
+    return [f"{what} is {has}, not {value}" for what, value, has in compared if value != has]
