@@ -131,6 +131,16 @@ def type_of(target: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).replace("_", "-").lower()
 
 
+def located(target: str) -> str:
+    """The target as the launcher will have it: with ``@/directory`` when it is not installed.
+
+    Raises:
+        InstallFailure: it is no plugin; the message says why.
+    """
+    ((_, wanted),) = _pairs(target)
+    return cast("str", _verify(_usable(sys.executable), [wanted])[0]["target"])
+
+
 # ---- what is to be installed --------------------------------------------------------------------
 
 
@@ -215,6 +225,7 @@ __all__ = [
     "Installed",
     "install",
     "installed",
+    "located",
     "reference_plugins",
     "type_of",
     "uninstall",

@@ -31,7 +31,7 @@ _NEXT: Final = {
     1: "change cniVersion in the network's configuration to one every plugin of it supports; "
     "cnisdk plugins lists them",
     2: "remove the key from the configuration, or use a plugin that supports it",
-    3: "nothing: there is nothing left to clean up",
+    3: "for CHECK, add the container first; for DEL, nothing: there is nothing to clean up",
     4: "correct the option or variable named above",
     5: "see that the file named above exists and may be read, or written",
     6: "correct the JSON; cnisdk lint names file and line",
