@@ -23,7 +23,6 @@ _NEWLINK, _DELLINK, _GETLINK, _SETLINK = 16, 17, 18, 19
 _NEWADDR, _DELADDR, _GETADDR = 20, 21, 22
 _NEWROUTE, _GETROUTE = 24, 26
 _REQUEST, _ACK, _EXCL, _CREATE, _DUMP = 0x1, 0x4, 0x200, 0x400, 0x300
-_AF_BRIDGE = 7
 _IFF_UP, _IFF_PROMISC = 0x1, 0x100
 _GROUP_LINK, _GROUP_ADDR6 = 1 << 0, 1 << 8
 _FAMILY = {4: 2, 6: 10}
@@ -115,21 +114,13 @@ class NetlinkKernel:
             "flags": sum(flag for flag, value in wanted.items() if value),
             "change": sum(flag for flag, value in wanted.items() if value is not None),
         }
-        requests = [_request(LinkMessage, _SETLINK, fields=fields, attrs=attrs)]
         port = {"IFLA_BRPORT_MODE": hairpin, "IFLA_BRPORT_ISOLATED": isolated}
         flags = [(name, int(value)) for name, value in port.items() if value is not None]
         if flags:
-            requests.append(
-                _request(
-                    LinkMessage,
-                    _SETLINK,
-                    fields={"index": index, "family": _AF_BRIDGE},
-                    attrs=[("IFLA_PROTINFO", {"attrs": flags})],
-                )
-            )
-        if not attrs and not fields["change"]:
-            requests = requests[1:]
-        self._netlink.batch(requests)
+            slave = [("IFLA_INFO_SLAVE_KIND", "bridge"), ("IFLA_INFO_SLAVE_DATA", {"attrs": flags})]
+            attrs.append(("IFLA_LINKINFO", {"attrs": slave}))
+        # RTM_NEWLINK without NLM_F_CREATE changes what is there; RTM_SETLINK ignores slave data.
+        self._netlink.batch([_request(LinkMessage, _NEWLINK, fields=fields, attrs=attrs)])
 
     def remove_link(self, index: int) -> None:
         """Remove a link."""
