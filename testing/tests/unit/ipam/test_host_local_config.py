@@ -214,8 +214,11 @@ def test_the_first_of_several_requested_addresses_wins_every_time(host_local: An
         ("nameserver 192.0.2.0\nnameserver 192.0.2.1\n", {"nameservers": ["192.0.2.0", "192.0.2.1"]}),
         ("# comment\n;nameserver 1.1.1.1\n  nameserver 192.0.2.0\n\n", {"nameservers": ["192.0.2.0"]}),
         (
-            "nameserver 192.0.2.0\nnameserver 192.0.2.2\ndomain example.org\ndomain example.com\n"
-            "search a.example b.example\nsearch c.example\noptions four\noptions five six\nsortlist 1\n",
+            (
+                "nameserver 192.0.2.0\nnameserver 192.0.2.2\ndomain example.org\n"
+                "domain example.com\nsearch a.example b.example\nsearch c.example\n"
+                "options four\noptions five six\nsortlist 1\n"
+            ),
             {
                 "nameservers": ["192.0.2.0", "192.0.2.2"],
                 "domain": "example.com",

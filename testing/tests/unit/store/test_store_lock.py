@@ -105,8 +105,8 @@ def test_a_lock_file_replaced_while_waiting_is_noticed(path: Path) -> None:
     fcntl.flock(old, fcntl.LOCK_EX)
     path.unlink()
     with locked(str(path), Deadline(1)):
+        other = os.open(path, os.O_RDWR)
         with pytest.raises(BlockingIOError):
-            other = os.open(path, os.O_RDWR)
             fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.close(other)
     os.close(old)
