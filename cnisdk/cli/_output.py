@@ -6,7 +6,7 @@ import functools
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, ParamSpec
+from typing import Final, Literal, ParamSpec
 
 import typer
 from rich import box
@@ -88,7 +88,11 @@ def line(text: str, style: str = "", *, to: Console | None = None) -> None:
 
 
 def print_table(
-    columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *, whole: Sequence[str] = ()
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str | Text]],
+    *,
+    whole: Sequence[str] = (),
+    cut: Sequence[str] = (),
 ) -> None:
     """Print a table.
 
@@ -96,10 +100,12 @@ def print_table(
         columns: The headings.
         rows: The cells.
         whole: Headings of the columns that are never broken into lines.
+        cut: Headings of the columns that are cut where there is no room.
     """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     for heading in columns:
-        table.add_column(heading, overflow="fold", no_wrap=heading in whole)
+        overflow: Literal["fold", "ellipsis"] = "ellipsis" if heading in cut else "fold"
+        table.add_column(heading, overflow=overflow, no_wrap=heading in (*whole, *cut))
     for row in rows:
         table.add_row(*(each if isinstance(each, Text) else clean(each) for each in row))
     out().print(table)

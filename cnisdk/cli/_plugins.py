@@ -14,13 +14,12 @@ from cnisdk import errors
 from cnisdk._installed_file import read_launcher
 from cnisdk._launcher import target_of
 from cnisdk.cli._options import CNI_PATH, AsJson, CniPath, directories
-from cnisdk.cli._output import line, print_json, print_table, reporting, version_range
-from cnisdk.cli._types import class_of
+from cnisdk.cli._output import clean, line, print_json, print_table, reporting, version_range
+from cnisdk.cli._types import WELL_KNOWN, class_of
 from cnisdk.runtime import Runtime
 
 
 _SECONDS = 5.0
-_STYLES = {"cnisdk": "green", "cnisdk (other Python)": "yellow", "other": ""}
 
 
 @attrs.frozen
@@ -65,20 +64,28 @@ def plugins(*, cni_path: CniPath = CNI_PATH, as_json: AsJson = False) -> None:
         line(f"no plugins in {cni_path}; cnisdk install reference puts some there", "yellow")
         return
     print_table(
-        ["type", "kind", "versions", "capabilities", "from", "plugin"],
+        ["type", "kind", "versions", "capabilities", "from"],
         [
             (
                 Text(each.type, "bold"),
-                each.kind or Text("?", "dim"),
+                each.kind or Text(WELL_KNOWN.get(each.type, "?"), "dim"),
                 Text(each.problem, "red") if each.problem else version_range(each.versions),
                 ", ".join(each.capabilities) if each.capabilities is not None else Text("?", "dim"),
-                Text(each.origin, _STYLES[each.origin]),
-                each.target or each.path,
+                _whence(each),
             )
             for each in found
         ],
         whole=["type", "kind"],
+        cut=["from"],
     )
+
+
+def _whence(found: Found) -> Text:
+    if not found.target:
+        return Text(os.path.dirname(found.path), "dim")
+    if found.origin == "cnisdk":
+        return Text(clean(found.target), "green")
+    return Text(f"{clean(found.target)}, other Python", "yellow")
 
 
 def scan(cni_path: str) -> list[Found]:

@@ -21,7 +21,7 @@ _KINDS: Final = {
     "chained": "bandwidth firewall portmap sbr tuning vrf",
     "ipam": "dhcp host-local static whereabouts",
 }
-_WELL_KNOWN: Final = {name: kind for kind, names in _KINDS.items() for name in names.split()}
+WELL_KNOWN: Final = {name: kind for kind, names in _KINDS.items() for name in names.split()}
 """Kinds of the types whose names mean the same everywhere, whoever wrote the plugin."""
 
 
@@ -75,7 +75,7 @@ class Types:
     def kind(self, type_name: str) -> str:
         """interface, chained or ipam; "" when that is not known."""
         plugin = self.plugin_class(type_name)
-        return plugin.kind if plugin is not None else _WELL_KNOWN.get(type_name, "")
+        return plugin.kind if plugin is not None else WELL_KNOWN.get(type_name, "")
 
     def schema(self, type_name: str) -> dict[str, Any] | None:
         """The schema of a conflist entry of this type."""
