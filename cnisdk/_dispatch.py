@@ -115,7 +115,7 @@ def _handler(spec: PluginSpec, verb: str) -> Callable[[Any], object]:
     if handler is None:
         raise errors.InternalError(
             f"{spec.name} has no handler for {verb}",
-            details=f"mark a method with @on.{verb.lower()}",
+            details="mark methods with @on.add and @on.delete",
         )
     return handler
 

@@ -37,10 +37,11 @@ _OPERATION_OF = {
     "GC": ("Gc", "on.gc"),
     "STATUS": ("Status", "on.status"),
 }
+_SUSPENDS = 0x20 | 0x80 | 0x200  # inspect's CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR
 _ANNOTATION = re.compile(r"(?:\w+\.)*(?P<operation>\w+)(?:\[(?P<config>.*)\])?")
 
 
-class _Base:
+class AnyPlugin:
     """What the three kinds share: class validation, `run` and `main`."""
 
     kind: ClassVar[str] = ""
@@ -51,6 +52,7 @@ class _Base:
     stateless: ClassVar[bool] = False
     handlers: ClassVar[Mapping[str, str]] = {}
     """Verb -> name of the method that serves it."""
+    _system: System | None = None  # here too: an author's __init__ may forget about ours
 
     def __init_subclass__(
         cls,
@@ -130,7 +132,7 @@ class _Base:
         return capabilities_of(cls.config_class)
 
 
-class Plugin(_Base, Generic[_N]):
+class Plugin(AnyPlugin, Generic[_N]):
     """A plugin that makes the interface CNI_IFNAME in the container.
 
     Whatever is made through ``op.host`` carries the attachment's owner tag, and the SDK removes it on
@@ -141,13 +143,13 @@ class Plugin(_Base, Generic[_N]):
     kind = "interface"
 
 
-class ChainedPlugin(_Base, Generic[_N]):
+class ChainedPlugin(AnyPlugin, Generic[_N]):
     """A plugin that changes an attachment another plugin made; prevResult is always there."""
 
     kind = "chained"
 
 
-class IpamPlugin(_Base, Generic[_I]):
+class IpamPlugin(AnyPlugin, Generic[_I]):
     """A plugin that hands out addresses; its configuration is the ``ipam`` section."""
 
     kind = "ipam"
@@ -157,6 +159,8 @@ class IpamPlugin(_Base, Generic[_I]):
 def _type_argument(cls: type) -> type | None:
     """The configuration class in ``Plugin[Conf]``; read without resolving any annotation."""
     for base in cls.__dict__.get("__orig_bases__", ()):
+        if not issubclass(getattr(base, "__origin__", object), AnyPlugin):
+            continue  # a generic mixin
         for argument in get_args(base):
             if isinstance(argument, type):
                 wanted = IpamConf if issubclass(cls, IpamPlugin) else NetConf
@@ -184,26 +188,49 @@ def _known_versions(cls: type, wanted: tuple[str, ...]) -> tuple[str, ...]:
     return wanted
 
 
-def _collect_handlers(cls: type[_Base]) -> dict[str, str]:
-    handlers = dict(cls.handlers)
-    own: dict[str, str] = {}
-    for name, function in cls.__dict__.items():
-        verb = getattr(function, VERB, None)
-        if verb is None:
+def _collect_handlers(cls: type[AnyPlugin]) -> dict[str, str]:
+    """Verb -> method, the most derived class winning; mixins need not know of the SDK."""
+    handlers: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        if base.__module__ == __name__ or base is object:
             continue
-        if verb in own:
+        own: dict[str, str] = {}
+        for name, function in base.__dict__.items():
+            verb = _verb_of(function)
+            if verb is None:
+                continue
+            if verb in own:
+                raise TypeError(
+                    f"{base.__qualname__}: {own[verb]} and {name} both handle {verb}; keep one "
+                    f"@{_OPERATION_OF[verb][1]}"
+                )
+            own[verb] = name
+        handlers.update(own)
+    for verb, name in handlers.items():
+        if hasattr(AnyPlugin, name):
             raise TypeError(
-                f"{cls.__qualname__}: {own[verb]} and {name} both handle {verb}; keep one "
-                f"@{_OPERATION_OF[verb][1]}"
+                f"{cls.__qualname__}.{name}: the SDK has a method of this name; call the handler of "
+                f"{verb} something else"
             )
-        _check_signature(cls, name, function, verb)
-        own[verb] = name
-    handlers.update(own)
+        _check_signature(cls, name, _held(cls, name), verb)
     _check_completeness(cls, handlers)
     return handlers
 
 
-def _check_completeness(cls: type[_Base], handlers: Mapping[str, str]) -> None:
+def _verb_of(function: object) -> str | None:
+    # A staticmethod hides the marker of the function within.
+    marked = getattr(function, VERB, None) or getattr(
+        getattr(function, "__func__", None), VERB, None
+    )
+    return cast("str | None", marked)
+
+
+def _held(cls: type, name: str) -> object:
+    """What a class holds under a name, not bound to anything."""
+    return next(base.__dict__[name] for base in cls.__mro__ if name in base.__dict__)
+
+
+def _check_completeness(cls: type[AnyPlugin], handlers: Mapping[str, str]) -> None:
     if not handlers:
         return  # an abstract base of the author's own
     if "ADD" not in handlers:
@@ -224,15 +251,28 @@ def _check_completeness(cls: type[_Base], handlers: Mapping[str, str]) -> None:
         )
 
 
-def _check_signature(cls: type[_Base], name: str, function: object, verb: str) -> None:
+def _check_signature(cls: type[AnyPlugin], name: str, function: Any, verb: str) -> None:
+    plain = not isinstance(function, staticmethod | classmethod)
+    while plain and (inner := getattr(function, "__wrapped__", None)) is not None:
+        function = inner
     code = getattr(function, "__code__", None)
     if code is None:
         raise TypeError(f"{cls.__qualname__}.{name}: @{_OPERATION_OF[verb][1]} marks methods only")
     wanted = f"def {name}(self, op: {_wanted(verb, cls)})"
     if code.co_argcount != 2 or code.co_kwonlyargcount:
         raise TypeError(f"{cls.__qualname__}.{name} must take one operation: {wanted}")
-    parameter = code.co_varnames[1]
-    annotation = cast("dict[str, Any]", getattr(function, "__annotations__", {})).get(parameter)
+    if code.co_flags & _SUSPENDS:
+        raise TypeError(
+            f"{cls.__qualname__}.{name} must be a plain function, without async and yield: calling "
+            "it would do nothing"
+        )
+    annotations = cast("dict[str, Any]", getattr(function, "__annotations__", {}))
+    if verb == "ADD" and "return" in annotations and annotations["return"] in (None, "None"):
+        raise TypeError(
+            f"{cls.__qualname__}.{name} handles ADD, so it must return its result: {wanted} "
+            "-> cnisdk.Result"
+        )
+    annotation = annotations.get(code.co_varnames[1])
     if annotation is None:
         return
     operation, config = _annotated(annotation)
@@ -247,7 +287,8 @@ def _check_signature(cls: type[_Base], name: str, function: object, verb: str) -
             f"{cls.__qualname__}.{name} takes cnisdk.ChainedAdd, but {cls.__name__} is no "
             f"ChainedPlugin, so prevResult may be missing: {wanted}"
         )
-    if config and config in _attrs_names(cls) and config != cls.config_class.__name__:
+    fitting = {base.__name__ for base in cls.config_class.__mro__}
+    if config in _attrs_names(cls) - fitting:
         raise TypeError(
             f"{cls.__qualname__}.{name} takes the configuration {config}, but the class is "
             f"declared with {cls.config_class.__name__}: {wanted}"
@@ -277,7 +318,7 @@ def _annotated(annotation: Any) -> tuple[str, str]:
     return getattr(origin, "__name__", ""), config
 
 
-def _wanted(verb: str, cls: type[_Base]) -> str:
+def _wanted(verb: str, cls: type[AnyPlugin]) -> str:
     operation = _OPERATION_OF[verb][0]
     if verb == "ADD" and cls.kind == "chained":
         operation = "ChainedAdd"
