@@ -8,7 +8,7 @@ imported before a plugin masquerades or checks MACs, or has to clean up after on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
@@ -112,8 +112,9 @@ class KernelFirewall:
         """See `Firewall.remove_masquerade`."""
         from cnisdk._net import _masquerade_nft
 
-        with self._explained(f"remove masquerading of {attachment}"), self._wire_if_any() as wire:
+        with self._wire_if_any() as wire:
             self._all(
+                f"remove masquerading of {attachment}",
                 lambda: _masquerade_nft.remove(wire, attachment) if wire else None,
                 lambda: self._iptables(wire).remove(attachment),
             )
@@ -122,11 +123,9 @@ class KernelFirewall:
         """See `Firewall.retain_masquerade`."""
         from cnisdk._net import _masquerade_nft
 
-        with (
-            self._explained(f"remove stale masquerading of {network}"),
-            self._wire_if_any() as wire,
-        ):
+        with self._wire_if_any() as wire:
             self._all(
+                f"remove stale masquerading of {network}",
                 lambda: _masquerade_nft.retain(wire, network, valid) if wire else None,
                 lambda: self._iptables(wire).retain(network, valid),
             )
@@ -274,7 +273,7 @@ class KernelFirewall:
             return nullcontext()
 
     @contextmanager
-    def _explained(self, purpose: str) -> Iterator[None]:
+    def _explained(self, purpose: str) -> Generator[None]:
         try:
             yield
         except OSError as failure:
@@ -285,20 +284,21 @@ class KernelFirewall:
                 else "`nft list ruleset` shows the rules as they are",
             ) from failure
 
-    @staticmethod
-    def _all(*steps: Callable[[], object]) -> None:
+    def _all(self, purpose: str, *steps: Callable[[], object]) -> None:
         """Run all steps; one that fails does not keep the next from running."""
-        failures: list[OSError | errors.CniError] = []
+        failures: list[errors.CniError] = []
         for step in steps:
             try:
-                step()
-            except (OSError, errors.CniError) as failure:
+                with self._explained(purpose):
+                    step()
+            except errors.CniError as failure:
                 failures.append(failure)
-        if len(failures) == 1:
-            raise failures[0]
-        if failures:
-            others = "; ".join(str(each) for each in failures[1:])
-            raise errors.CniError(str(failures[0]), details=others) from failures[0]
+        if not failures:
+            return
+        first, *others = dict.fromkeys(str(each) for each in failures)
+        if others:
+            raise errors.CniError(first, details="; ".join(others)) from failures[0]
+        raise failures[0]
 
 
 def _check_backend(backend: str | None) -> None:

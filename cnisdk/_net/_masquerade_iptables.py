@@ -29,8 +29,9 @@ from cnisdk._net._masquerade_chain import (
     mark_of,
 )
 from cnisdk._net._nft_decode import network_text
-from cnisdk._net._nft_wire import IPV4, IPV6, Wire, WireChain, WireRule, within
+from cnisdk._net._nft_wire import IPV4, IPV6, Wire, WireChain, WireRule
 from cnisdk._net._programs import find_program
+from cnisdk._net._setns import entered
 
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ class IptablesMasquerade:
         """The program for iptables-legacy; "" where its nat table is not in use, or no program."""
         try:
             with (
-                within(self.netns_fd),
+                entered(self.netns_fd),
                 open(f"/proc/thread-self/net/{_tables(version)[:-6]}_tables_names") as file,
             ):
                 in_use = "nat" in file.read().split()
@@ -204,8 +205,8 @@ class IptablesMasquerade:
             return ""
         if not in_use:
             return ""
-        names = (f"{_tables(version)}-legacy-{action}", f"{_tables(version)}-{action}")
-        return next(filter(None, map(find_program, names)), "")
+        legacy = find_program(f"{_tables(version)}-legacy-{action}")
+        return legacy or find_program(f"{_tables(version)}-{action}")
 
 
 def usable() -> str:

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from cnisdk import errors
-from cnisdk._net._nft_wire import Wire, within
+from cnisdk._net._nft_wire import Wire
 from cnisdk._net._programs import Finished, find_program, run_program
+from cnisdk._net._setns import entered
 
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def _by_library(
     library: ctypes.CDLL, document: str, netns_fd: int | None, *, dry_run: bool
 ) -> Finished:
     # The context's socket belongs to the namespace it was made in.
-    with within(netns_fd):
+    with entered(netns_fd):
         context = library.nft_ctx_new(0)
         if not context:
             return Finished(1, "", "libnftables gave no context")

@@ -15,13 +15,13 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Self
 
 import attrs
 
 from cnisdk._net._nft_decode import attributes, comment_of, statements
+from cnisdk._net._setns import entered
 
 
 INET, IPV4, BRIDGE, IPV6 = 1, 2, 7, 10
@@ -50,15 +50,6 @@ _BATCH = 100
 """Deletions in one message; more would overrun the socket's buffers."""
 _ATTEMPTS = 10
 _REPLY_SECONDS = 10.0
-
-
-def within(netns_fd: int | None) -> AbstractContextManager[object]:
-    """Being in the network namespace of the descriptor; None means where we are."""
-    if netns_fd is None:
-        return nullcontext()
-    from cnisdk._net._setns import entered  # noqa: PLC0415  # ctypes before Python 3.12
-
-    return entered(netns_fd)
 
 
 @attrs.frozen
@@ -94,7 +85,7 @@ class Wire:
     """
 
     def __init__(self, netns_fd: int | None = None) -> None:
-        with within(netns_fd):
+        with entered(netns_fd):
             self._socket = socket.socket(
                 socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER
             )

@@ -9,7 +9,7 @@ import attrs
 
 from cnisdk import errors
 from cnisdk._deadline import Deadline
-from cnisdk._net._nft_wire import within
+from cnisdk._net._setns import entered
 
 
 _USUAL_PLACES = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
@@ -58,7 +58,7 @@ def run_program(
     timeout = min(deadline.remaining(), _LONGEST_TIMEOUT)
     try:
         # The child is born in the namespace this thread is in.
-        with within(netns_fd):
+        with entered(netns_fd):
             process = subprocess.Popen(
                 list(arguments),
                 stdin=subprocess.PIPE,

@@ -42,7 +42,9 @@ _KEY_LENGTH = 33
 def identifier(attachment: Attachment) -> str:
     """What names the attachment in chain names and comments."""
     plain = _plain(attachment)
-    if len(_comment(plain).encode(errors="replace")) > _nft.LONGEST_COMMENT or plain.endswith("-mac"):
+    if len(_comment(plain).encode(errors="replace")) > _nft.LONGEST_COMMENT or plain.endswith(
+        "-mac"
+    ):
         return attachment.key
     return plain
 
