@@ -169,9 +169,7 @@ class Namespace:
                 "earlier attachment removes it",
             )
 
-    def _add_host_end(
-        self, peer: PeerSpec, into: Namespace, mtu: int, master: int | None
-    ) -> Link:
+    def _add_host_end(self, peer: PeerSpec, into: Namespace, mtu: int, master: int | None) -> Link:
         alias = self._owner.owner_tag if self._owner is not None else ""
         for name in self._veth_names():
             try:
@@ -286,7 +284,10 @@ class Namespace:
         Raises:
             errors.TryAgainLater: it does not come up in time (code 11).
         """
-        with self._named(f'interface "{name}"'), self._deadline.step(f"waiting for {name} to come up"):
+        with (
+            self._named(f'interface "{name}"'),
+            self._deadline.step(f"waiting for {name} to come up"),
+        ):
             budget = Deadline(min(self._deadline.remaining(), _PORT_SECONDS))
             link = self.kernel.wait_link(name, _can_forward, budget)
         if link is None or not _can_forward(link):
@@ -334,9 +335,7 @@ class Namespace:
             except FileExistsError:
                 return  # another container's ADD was faster
 
-    def configure(
-        self, name: str, result: Result, *, dad: bool = False, up: bool = True
-    ) -> None:
+    def configure(self, name: str, result: Result, *, dad: bool = False, up: bool = True) -> None:
         """Give a container's interface the addresses and routes of a result, and set it up.
 
         Args:
@@ -393,7 +392,11 @@ class Namespace:
         return self._firewall
 
     def add_masquerade(
-        self, attachment: Attachment, addresses: Sequence[IpInterface], *, backend: str | None = None
+        self,
+        attachment: Attachment,
+        addresses: Sequence[IpInterface],
+        *,
+        backend: str | None = None,
     ) -> None:
         """Masquerade what leaves the addresses' subnets.
 
@@ -407,7 +410,11 @@ class Namespace:
         self.firewall.add_masquerade(attachment, addresses, backend=backend)
 
     def expect_masquerade(
-        self, attachment: Attachment, addresses: Sequence[IpInterface], *, backend: str | None = None
+        self,
+        attachment: Attachment,
+        addresses: Sequence[IpInterface],
+        *,
+        backend: str | None = None,
     ) -> None:
         """Raise an error naming the masquerading rule that is missing or altered."""
         self.firewall.expect_masquerade(attachment, addresses, backend=backend)
@@ -460,7 +467,9 @@ class Namespace:
         )
         for what, value, found in wanted:
             if value is not None and value != found:
-                raise errors.CniError(f'interface "{name}" in {self}: {what} is {found}, not {value}')
+                raise errors.CniError(
+                    f'interface "{name}" in {self}: {what} is {found}, not {value}'
+                )
         return link
 
     def expect_peer(self, link: Link, *, master: str) -> Link:
@@ -542,7 +551,9 @@ def veth_names(attachment: Attachment) -> list[str]:
     """Names for an attachment's host end, by hash so that DEL finds it without asking anybody."""
     from cnisdk._names import short_hash
 
-    return [f"veth{short_hash(f'{attachment.key}-{attempt}')[:8]}" for attempt in range(_NAME_TRIES)]
+    return [
+        f"veth{short_hash(f'{attachment.key}-{attempt}')[:8]}" for attempt in range(_NAME_TRIES)
+    ]
 
 
 def normal_mac(mac: str) -> str:

@@ -1,0 +1,119 @@
+"""The state of a fake machine, as a value: give one, get one, compare."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class LinkState:
+    """One link of a fake namespace."""
+
+    kind: str = ""
+    """bridge, veth and so on; "" for a plain device."""
+    mac: str = ""
+    """Hardware address in colon form."""
+    mtu: int = 1500
+    """In bytes."""
+    up: bool = False
+    """Administrative state."""
+    master: str = ""
+    """Name of the bridge the link is a port of."""
+    alias: str = ""
+    """The owner tag of what the SDK makes."""
+    peer: tuple[str, str] | None = None
+    """Namespace path ("" for the host) and name of a veth's other end."""
+    promisc: bool = False
+    """Whether the link is promiscuous."""
+    hairpin: bool = False
+    """Bridge port flag."""
+    isolated: bool = False
+    """Bridge port flag."""
+    addresses: tuple[str, ...] = ()
+    """Addresses in CIDR notation, in the order they were added."""
+
+
+def _lo() -> dict[str, LinkState]:
+    return {"lo": LinkState(mac="00:00:00:00:00:00", mtu=65536)}
+
+
+@attrs.frozen(kw_only=True)
+class NsState:
+    """One fake network namespace."""
+
+    links: Mapping[str, LinkState] = attrs.field(factory=_lo)
+    """Links by name."""
+    routes: frozenset[tuple[str, ...]] = frozenset()
+    """Routes as (destination, gateway, interface, table, metric, scope, mtu, advmss)."""
+    sysctls: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    """Values below net. that differ from the default "0"."""
+    rules: frozenset[tuple[str, ...]] = frozenset()
+    """Packet filter rules as (kind, owner tag, what they match)."""
+
+
+DEFAULT_NETNS = "/run/netns/c1"
+"""The container's namespace of a state that names none."""
+
+
+def _one_container() -> dict[str, NsState]:
+    return {DEFAULT_NETNS: NsState()}
+
+
+@attrs.frozen(kw_only=True)
+class HostState:
+    """A fake machine: the host's namespace and the containers'."""
+
+    host: NsState = attrs.field(factory=NsState)
+    """The namespace the plugin runs in."""
+    namespaces: Mapping[str, NsState] = attrs.field(factory=_one_container)
+    """The containers' namespaces by path."""
+
+    @classmethod
+    def with_bridge(
+        cls, name: str, *, mac: str = "02:00:00:00:00:01", mtu: int = 1500
+    ) -> HostState:
+        """A machine that already has a bridge, and one container."""
+        bridge = LinkState(kind="bridge", mac=mac, mtu=mtu, up=True)
+        return cls(host=NsState(links={**_lo(), name: bridge}))
+
+    def without_namespace(self, path: str = DEFAULT_NETNS) -> HostState:
+        """The machine after a container's namespace has gone, with the veth ends that go with it."""
+        links = {
+            name: link
+            for name, link in self.host.links.items()
+            if link.peer is None or link.peer[0] != path
+        }
+        rest = {each: state for each, state in self.namespaces.items() if each != path}
+        return HostState(host=attrs.evolve(self.host, links=links), namespaces=rest)
+
+    def without_shared(self) -> HostState:
+        """The machine without what ADD makes for all containers alike: bridges and forwarding."""
+        links = {name: each for name, each in self.host.links.items() if each.kind != "bridge"}
+        routes = frozenset(each for each in self.host.routes if each[2] in links)
+        host = attrs.evolve(self.host, links=links, routes=routes, sysctls={})
+        return attrs.evolve(self, host=host)
+
+    def with_namespace(self, path: str, space: NsState) -> HostState:
+        """The machine with another state of one namespace; "" is the host's."""
+        if not path:
+            return attrs.evolve(self, host=space)
+        return attrs.evolve(self, namespaces={**self.namespaces, path: space})
+
+    def with_link(self, path: str, name: str, link: LinkState) -> HostState:
+        """The machine with one link added or altered."""
+        space = self.namespaces[path] if path else self.host
+        return self.with_namespace(path, attrs.evolve(space, links={**space.links, name: link}))
+
+    def without_link(self, path: str, name: str) -> HostState:
+        """The machine with one link taken away, and with it the other end of a veth."""
+        space = self.namespaces[path] if path else self.host
+        links = {each: link for each, link in space.links.items() if each != name}
+        routes = frozenset(each for each in space.routes if each[2] != name)
+        rest = self.with_namespace(path, attrs.evolve(space, links=links, routes=routes))
+        peer = space.links[name].peer
+        other = rest.namespaces.get(peer[0]) if peer and peer[0] else rest.host
+        if peer is not None and other is not None and peer[1] in other.links:
+            return rest.without_link(*peer)
+        return rest
