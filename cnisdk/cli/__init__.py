@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import cnisdk
-from cnisdk.cli import _install, _lint, _plugins, _run, _schema, _trace
+from cnisdk.cli import _doctor, _install, _lint, _plugins, _run, _schema, _trace
 from cnisdk.cli._output import FAILED, complain
 
 
@@ -51,7 +51,7 @@ def _options(
     """Write, install, run and examine CNI plugins."""
 
 
-for _family in (_run, _lint, _schema, _install, _plugins, _trace):
+for _family in (_run, _lint, _schema, _install, _plugins, _trace, _doctor):
     _family.register(app)
 
 
