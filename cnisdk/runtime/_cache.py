@@ -256,7 +256,7 @@ def _decoded(
         netns=str(document.get("netns") or ""),
         args=tuple((str(key), str(value)) for key, value in document.get("cniArgs") or ()),
         capability_args=dict(document.get("capabilityArgs") or {}),
-        config=b64decode(document.get("config") or ""),
+        config=b64decode(document.get("config") or "", validate=True),
         result=cast("dict[str, Any]", result) if isinstance(result, dict) else None,
         complete=own.get("complete") is not False,
         boot=str(own.get("boot") or ""),

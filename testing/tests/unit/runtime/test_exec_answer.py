@@ -8,7 +8,9 @@ from cnisdk import errors
 from cnisdk._exec import Completed, interpret
 
 
-def understood(stdout=b"", status=0, stderr=b"", *, wants_result=True, version="1.0.0"):
+def understood(
+    stdout=b"", status=0, stderr=b"", *, wants_result=True, version: str | None = "1.0.0"
+):
     return interpret(
         Completed(stdout, status, stderr),
         plugin_type="pool",
@@ -21,7 +23,7 @@ def understood(stdout=b"", status=0, stderr=b"", *, wants_result=True, version="
 def failure_of(stdout=b"", status=1, stderr=b"", *, wants_result=True):
     with pytest.raises(errors.DelegateError) as caught:
         understood(stdout, status, stderr, wants_result=wants_result)
-    assert "pool" == caught.value.delegate
+    assert caught.value.delegate == "pool"
     return caught.value
 
 
@@ -35,18 +37,18 @@ def test_a_result_is_handed_on_as_it_is():
 @pytest.mark.parametrize("printed", [{}, {"cniVersion": ""}, {"cniVersion": 4}, None])
 def test_a_result_without_version_gets_the_configurations(printed):
     """T: result version missing or empty: config version; null counts as an empty object."""
-    assert "0.3.1" == understood(json.dumps(printed).encode(), version="0.3.1")["cniVersion"]
+    assert understood(json.dumps(printed).encode(), version="0.3.1")["cniVersion"] == "0.3.1"
 
 
 def test_without_any_version_the_result_is_of_the_oldest():
     """T: result and config version both empty: 0.1.0."""
-    assert {"cniVersion": "0.1.0"} == understood(b"{}", version="")
+    assert understood(b"{}", version="") == {"cniVersion": "0.1.0"}
 
 
 @pytest.mark.parametrize("printed", [b"", b"chatter", b"{}", b"\xff"])
 def test_output_of_a_verb_without_result_means_nothing(printed):
     """T: no-result variant."""
-    assert {} == understood(printed, wants_result=False)
+    assert understood(printed, wants_result=False) == {}
 
 
 @pytest.mark.parametrize("wants_result", [True, False])
@@ -56,21 +58,21 @@ def test_an_error_object_is_passed_on_unchanged(wants_result):
 
     error = failure_of(json.dumps(body).encode(), wants_result=wants_result)
 
-    assert (11, "try later", "lease\nserver") == (error.code, error.msg, error.details)
+    assert (error.code, error.msg, error.details) == (11, "try later", "lease\nserver")
 
 
 def test_an_error_object_in_other_case_and_with_code_zero_is_one_too():
     """Keys are matched regardless of case, and 0 is a code ("unknown")."""
     error = failure_of(b'{"Code": 0, "Msg": "odd"}')
 
-    assert (0, "odd", "") == (error.code, error.msg, error.details)
+    assert (error.code, error.msg, error.details) == (0, "odd", "")
 
 
 def test_stderr_is_not_lost_when_there_is_an_error_object():
     """W-LIB-7: Go discards stderr when stdout is not empty."""
     error = failure_of(b'{"code": 7, "msg": "no"}', stderr=b"line 1\nline 2\n")
 
-    assert ["stderr: line 1 line 2"] == error.__notes__
+    assert error.__notes__ == ["stderr: line 1 line 2"]
 
 
 GARBAGE = [
@@ -139,4 +141,4 @@ def test_long_output_is_cut_in_the_description():
 
 def test_a_missing_version_can_be_left_missing():
     """VERSION's answer must say cniVersion itself."""
-    assert {"a": 1} == understood(b'{"a": 1}', version=None)
+    assert understood(b'{"a": 1}', version=None) == {"a": 1}

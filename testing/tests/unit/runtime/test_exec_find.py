@@ -41,7 +41,7 @@ def test_symbolic_links_are_followed(tmp_path):
 @pytest.mark.parametrize("path", ["", ":", "::"])
 def test_no_directories_to_search_is_an_error_of_the_environment(path):
     """T: find with no paths."""
-    with pytest.raises(errors.InvalidEnvironment, match="no paths provided.*CNI_PATH is empty"):
+    with pytest.raises(errors.InvalidEnvironment, match=r"no paths provided.*CNI_PATH is empty"):
         _exec.find("bridge", path)
 
 

@@ -46,15 +46,17 @@ def processes(marker):
 
 
 def descriptors():
-    return set(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    return set(os.listdir("/proc/self/fd"))
 
 
 def test_stdin_and_environment_arrive_and_stdout_comes_back(program):
     """T: runner passes stdin and env; returns stdout bytes."""
-    completed = run(program('printf "%s:" "$CNI_COMMAND$ODD"; cat'), b"in\0put", env=ENV | {"ODD": "x"})
+    completed = run(
+        program('printf "%s:" "$CNI_COMMAND$ODD"; cat'), b"in\0put", env=ENV | {"ODD": "x"}
+    )
 
-    assert b"ADDx:in\0put" == completed.stdout
-    assert 0 == completed.returncode
+    assert completed.stdout == b"ADDx:in\0put"
+    assert completed.returncode == 0
 
 
 def test_the_environment_is_exactly_what_was_given(program, monkeypatch):
@@ -70,13 +72,13 @@ def test_exit_status_and_stderr_tail_are_reported(program):
     """The end of stderr is kept for messages."""
     completed = run(program("echo one >&2; exit 3"))
 
-    assert 3 == completed.returncode
-    assert b"one\n" == completed.stderr_tail
+    assert completed.returncode == 3
+    assert completed.stderr_tail == b"one\n"
 
 
 def test_death_by_signal_is_a_negative_status(program):
     """As subprocess has it."""
-    assert -signal.SIGKILL == run(program("kill -KILL $$")).returncode
+    assert run(program("kill -KILL $$")).returncode == -signal.SIGKILL
 
 
 def test_megabytes_go_both_ways_without_deadlock(program):
@@ -90,7 +92,7 @@ def test_a_plugin_need_not_read_its_stdin(program):
     """Closing stdin early is no failure."""
     completed = run(program("exec <&-; echo done"), b"x" * (1 << 20))
 
-    assert b"done\n" == completed.stdout
+    assert completed.stdout == b"done\n"
 
 
 def test_stderr_is_passed_on_while_the_plugin_runs(program):
@@ -105,7 +107,7 @@ def test_stderr_is_passed_on_while_the_plugin_runs(program):
     started = time.monotonic()
     run(program("echo early >&2; sleep 0.6"), stderr=Sink())
 
-    assert b"early\n" == seen[0][1]
+    assert seen[0][1] == b"early\n"
     assert seen[0][0] - started < 0.5
 
 
@@ -114,12 +116,12 @@ def test_a_closed_stderr_of_ours_does_not_stop_the_plugin(program):
     sink = io.BytesIO()
     sink.close()
 
-    assert b"ok\n" == run(program("echo lost >&2; echo ok"), stderr=sink).stdout
+    assert run(program("echo lost >&2; echo ok"), stderr=sink).stdout == b"ok\n"
 
 
 def test_output_without_end_is_cut_off(program):
     """stdout is bounded; the plugin is ended."""
-    with pytest.raises(errors.IoFailure, match="fake .ADD. printed more than 16 MiB"):
+    with pytest.raises(errors.IoFailure, match=r"fake .ADD. printed more than 16 MiB"):
         run(program("exec cat /dev/zero"))
 
 
@@ -135,7 +137,7 @@ def test_a_plugin_that_hangs_is_ended_at_the_deadline_with_all_it_started(progra
     assert time.monotonic() - started < 2
     assert "plugin fake (ADD) had not answered after 0.3 s" in caught.value.msg
     assert "waiting for dhcp" in caught.value.details
-    assert [] == processes(marker)
+    assert processes(marker) == []
 
 
 def test_a_plugin_is_first_asked_to_end(program, tmp_path):
@@ -146,7 +148,7 @@ def test_a_plugin_is_first_asked_to_end(program, tmp_path):
     with pytest.raises(errors.TryAgainLater):
         run(polite, seconds=0.3)
 
-    assert "yes\n" == proof.read_text()
+    assert proof.read_text() == "yes\n"
 
 
 def test_a_plugin_that_ignores_sigterm_is_killed(program):
@@ -172,7 +174,9 @@ def test_no_time_left_means_no_start(program, tmp_path):
 def test_an_interruption_ends_the_plugin(program):
     """A signal handler that raises (SIGTERM, SIGALRM) leaves no process behind."""
     marker = f"8{os.getpid()}.5"
-    former = signal.signal(signal.SIGALRM, lambda *_: (_ for _ in ()).throw(InterruptedError("ring")))
+    former = signal.signal(
+        signal.SIGALRM, lambda *_: (_ for _ in ()).throw(InterruptedError("ring"))
+    )
     signal.setitimer(signal.ITIMER_REAL, 0.3)
     try:
         with pytest.raises(InterruptedError, match="ring"):
@@ -181,7 +185,7 @@ def test_an_interruption_ends_the_plugin(program):
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, former)
 
-    assert [] == processes(marker)
+    assert processes(marker) == []
 
 
 def test_a_background_process_with_our_pipes_does_not_hold_us_up(program):
@@ -192,9 +196,11 @@ def test_a_background_process_with_our_pipes_does_not_hold_us_up(program):
     completed = run(program(f"echo result; sleep {marker} &"))
 
     try:
-        assert b"result\n" == completed.stdout
+        assert completed.stdout == b"result\n"
         assert time.monotonic() - started < 3
-        assert 1 == len(processes(marker)), "a daemon of a plugin that succeeded is its own business"
+        assert len(processes(marker)) == 1, (
+            "a daemon of a plugin that succeeded is its own business"
+        )
     finally:
         for pid in processes(marker):
             os.kill(int(pid), signal.SIGKILL)
@@ -229,11 +235,11 @@ def test_signals_python_ignores_are_default_in_the_plugin(program):
     lines = run(program("grep -E 'SigBlk|SigIgn' /proc/self/status")).stdout.splitlines()
 
     blocked, ignored = (int(line.split()[1], 16) for line in lines)
-    assert 0 == blocked
-    assert 0 == ignored & (1 << (signal.SIGPIPE - 1) | 1 << (signal.SIGXFSZ - 1))
+    assert blocked == 0
+    assert ignored & (1 << (signal.SIGPIPE - 1) | 1 << (signal.SIGXFSZ - 1)) == 0
 
 
-def test_it_works_with_closed_standard_streams(program, tmp_path):
+def test_it_works_with_closed_standard_streams(program):
     """A runtime may start us without stdin, and a pipe then gets number 0."""
     script = textwrap.dedent(f"""
         import io, os, sys
@@ -246,7 +252,7 @@ def test_it_works_with_closed_standard_streams(program, tmp_path):
         os._exit(0 if ok else 1)
     """)
 
-    assert 0 == subprocess.run([sys.executable, "-c", script], check=False).returncode
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
 def test_an_ignored_sigchld_is_reported_not_taken_for_success(program):
@@ -263,7 +269,7 @@ def test_an_ignored_sigchld_is_reported_not_taken_for_success(program):
         sys.exit(1)
     """)
 
-    assert 0 == subprocess.run([sys.executable, "-c", script], check=False).returncode
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -300,7 +306,7 @@ def test_a_busy_executable_is_tried_again(program):
     completed = run(path)
     timer.join()
 
-    assert b"ran\n" == completed.stdout
+    assert completed.stdout == b"ran\n"
 
 
 def test_an_executable_that_stays_busy_is_an_error(program):
@@ -340,7 +346,7 @@ def test_kernels_without_pidfd_are_served_by_polling(program, monkeypatch, missi
 
     monkeypatch.setattr(os, missing, refuse)
 
-    assert b"ok\n" == run(program("sleep 0.05; echo ok")).stdout
+    assert run(program("sleep 0.05; echo ok")).stdout == b"ok\n"
 
 
 def test_importing_it_is_cheap():
@@ -348,4 +354,6 @@ def test_importing_it_is_cheap():
     code = "import sys, cnisdk._exec; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
-    assert not {"subprocess", "selectors", "logging", "tempfile", "asyncio"} & set(done.stdout.split())
+    assert not {"subprocess", "selectors", "logging", "tempfile", "asyncio"} & set(
+        done.stdout.split()
+    )
