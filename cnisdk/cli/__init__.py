@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Annotated, NoReturn
@@ -57,6 +58,10 @@ for _family in (_run, _lint, _schema, _install, _plugins, _trace, _doctor):
 
 def main() -> NoReturn:
     """Run the command line; never ends in a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Names and messages may hold what the terminal's encoding has not.
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(prog_name="cnisdk")
     except KeyboardInterrupt:

@@ -51,7 +51,9 @@ def doctor(
     networks = Networks(conf_dir, cni_path)
     checks: list[Check] = [
         *check_system(),
-        *check_directories(conf_dir, directories(cni_path), cache_dir, run_dir),
+        *check_directories(
+            conf_dir, directories(cni_path), cache_dir, run_dir, needed=networks.active is not None
+        ),
         *networks.check_choice(),
         *networks.check_plugins(),
         *check_features(networks.needed_features()),
@@ -69,7 +71,7 @@ def doctor(
         )
     else:
         _print(checks)
-        _print_summary(checks, failures)
+        _print_summary(checks, failures, configured=networks.active is not None)
     if failures:
         raise typer.Exit(FAILED)
 
@@ -91,10 +93,12 @@ def _print(checks: list[Check]) -> None:
         out().print(grid)
 
 
-def _print_summary(checks: list[Check], failures: int) -> None:
+def _print_summary(checks: list[Check], failures: int, *, configured: bool) -> None:
     warnings = sum(each.status == "warn" for each in checks)
     if failures:
         line(f"\n{failures} failed, {warnings} to look at", "bold red")
+    elif not configured:
+        line("\nno network is configured", "yellow")
     elif warnings:
         line(f"\nthis node is ready; {warnings} to look at", "yellow")
     else:

@@ -19,6 +19,7 @@ from cnisdk.runtime import Cache, NetworkList, Runtime, load
 
 
 _SECONDS: Final = 5.0
+_LONGEST: Final = 300
 _NEEDS: Final = {
     "bandwidth": ("ifb",),
     "bridge": ("bridge", "veth"),
@@ -72,7 +73,7 @@ class Networks:
         if not self.loaded:
             hint = f"put one there, such as {os.path.join(self.conf_dir, '10-mynet.conflist')}"
             message = f"no *.conflist, *.conf or *.json in {self.conf_dir}"
-            yield Check("networks", "active", "fail", message, hint)
+            yield Check("networks", "active", "warn", message, hint)
         for number, (path, network) in enumerate(self.loaded):
             name = os.path.basename(path)
             if isinstance(network, errors.CniError):
@@ -81,15 +82,20 @@ class Networks:
                 before = self.active is None or number < self._place_of_active()
                 yield Check("networks", name, "fail" if before else "warn", message, hint)
             elif network is self.active:
-                why = (
-                    "the only file" if len(self.loaded) == 1 else "first in the order of file names"
-                )
+                why = self._reason(number)
                 message = f'network "{network.name}" is the one runtimes use: {why}'
                 yield Check("networks", name, "ok", message)
             else:
                 message = f'network "{network.name}" is used only where it is asked for by name'
                 yield Check("networks", name, "info", message)
         yield from self._check_lint()
+
+    def _reason(self, number: int) -> str:
+        if len(self.loaded) == 1:
+            return "it is the only one"
+        if number == 0:
+            return "its file is the first by name"
+        return "its file is the first by name that can be read"
 
     def _place_of_active(self) -> int:
         return next(i for i, (_, each) in enumerate(self.loaded) if each is self.active)
@@ -101,7 +107,7 @@ class Networks:
         findings = [finding for sheet in sheets for finding in sheet.findings]
         count = sum(finding.severity == "error" for finding in findings)
         if findings:
-            message = f"{count} errors and {len(findings) - count} warnings"
+            message = f"{len(findings)} finding(s), {count} of them errors"
             yield Check("networks", "lint", "warn", message, f"cnisdk lint {self.conf_dir}")
         else:
             yield Check("networks", "lint", "ok", "no problems")
@@ -116,11 +122,7 @@ class Networks:
             try:
                 supported = runtime.version(name).supported
             except errors.CniError as failure:
-                hint = (
-                    f"cnisdk install {reference_plugins()[name]}"
-                    if name in reference_plugins()
-                    else ""
-                )
+                hint = self._install_hint(name)
                 yield Check("plugins", name, "fail", failure.msg, hint)
                 continue
             if version in supported:
@@ -133,10 +135,16 @@ class Networks:
             runtime.status(self.active)
         except errors.CniError as failure:
             yield Check(
-                "plugins", "STATUS", "fail", f"{failure.code}: {failure.msg}", failure.details
+                "plugins", "STATUS", "fail", f"{failure.code}: {failure.msg}", _cut(failure.details)
             )
         else:
             yield Check("plugins", "STATUS", "ok", f'"{self.active.name}" is ready')
+
+    def _install_hint(self, name: str) -> str:
+        if Types(self.cni_path).find(name):
+            return ""
+        target = reference_plugins().get(name)
+        return f"cnisdk install {target}" if target else "install it, or correct the search path"
 
     def _types(self) -> list[str]:
         found: list[Any] = []
@@ -160,10 +168,14 @@ class Networks:
         for network, count in sorted(stale.items()):
             message = f'{count} of network "{network}" without their network namespace'
             yield Check("state", "stale", "warn", message, f"cnisdk gc {network} --stale")
-        for each in damaged:
-            yield Check("state", "damaged", "warn", str(each), "remove the file")
+        for file in damaged:
+            yield Check("state", "damaged", "warn", str(file), "remove the file")
         for plugin in self.active.plugins if self.active else ():
             yield from _reservations(self.active.name if self.active else "", plugin.document)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
 
 
 def _reservations(network: str, document: Any) -> Iterator[Check]:
