@@ -45,7 +45,7 @@ class HostLocalConf(cnisdk.IpamConf):
     routes: tuple[cnisdk.Route, ...] = ()
     """Routes for the result, as they are."""
     data_dir: str = _DATA_DIR
-    """Directory of the reservations; an absolute path."""
+    """Directory of the reservations of all networks."""
     resolv_conf: str = ""
     """File in resolv.conf(5) format whose settings become the result's DNS."""
     ip_ranges: tuple[tuple[RangeConf, ...], ...] = cnisdk.capability(
@@ -106,14 +106,13 @@ class HostLocal(cnisdk.IpamPlugin[HostLocalConf]):
                 _refuse_second(op.attachment, held, sets)
             chosen: list[cnisdk.IpAddress] = []
             for index, each in enumerate(sets):
-                name = f"range set {index} of network {store.network}: {each}"
                 wanted = requested.get(index)
                 if wanted is not None:
-                    _refuse_unfit(wanted, each, pool, held, name)
+                    _refuse_unfit(wanted, each, pool, held, _name(index, each, store))
                 else:
                     # Held since before a reboot, which the container did not survive: the same again.
                     wanted = next((ip for ip in held.addresses if _fits(ip, each)), None)
-                chosen.append(wanted or _pick(each, index, pool, name))
+                chosen.append(wanted or _pick(each, index, pool, store))
             new = [address for address in chosen if address not in held.addresses]
             # Queued first, so that nothing can come between reserving and queueing.
             op.on_rollback(store.release, op.attachment, op.deadline, only=new)
@@ -178,8 +177,7 @@ class HostLocal(cnisdk.IpamPlugin[HostLocalConf]):
             # Counting is for the rare case that there can be as many.
             if len(taken) >= each.size and each.used(taken) >= each.size:
                 raise errors.PluginNotAvailable(
-                    f"no IP addresses available in range set {index} of network {store.network}: "
-                    f"{each}",
+                    f"no IP addresses available in {_name(index, each, store)}",
                     details=f"{each.size} of {each.size} addresses are taken{_stale(store)}",
                 )
 
@@ -261,18 +259,24 @@ def _fits(address: cnisdk.IpAddress, of: RangeSet) -> bool:
     return range_ is not None and address != range_.gateway
 
 
-def _pick(of: RangeSet, index: int, pool: cnisdk.LockedReservations, name: str) -> cnisdk.IpAddress:
+def _pick(
+    of: RangeSet, index: int, pool: cnisdk.LockedReservations, store: cnisdk.Reservations
+) -> cnisdk.IpAddress:
     last = pool.last_reserved(index)
     address = of.pick(last, pool.is_free, pool.taken)
     if address is None and pool.reclaim_empty():
         address = of.pick(last, pool.is_free, pool.taken)
     if address is None:
         raise NoFreeAddress(
-            f"no IP addresses available in {name}",
-            details=f"{of.size} of {of.size} addresses are taken; retry when containers have gone, "
-            "enlarge the range, or run GC if containers vanished without DEL",
+            f"no IP addresses available in {_name(index, of, store)}",
+            details=f"{of.size} of {of.size} addresses are taken{_stale(store)}; retry when "
+            "containers have gone, enlarge the range, or run GC if containers vanished without DEL",
         )
     return address
+
+
+def _name(index: int, of: RangeSet, store: cnisdk.Reservations) -> str:
+    return f"range set {index} of network {store.network}: {of}"
 
 
 def _ip(address: cnisdk.IpAddress, of: RangeSet) -> cnisdk.Ip:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 
 from cnisdk import errors
@@ -21,7 +21,7 @@ _NO_UNNAMED_FILES = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, err
 
 
 @contextmanager
-def naming(what: str) -> Iterator[None]:
+def naming(what: str) -> Generator[None]:
     """Turn an `OSError` into `errors.IoFailure` (code 5) whose message starts with ``what``."""
     try:
         yield

@@ -12,8 +12,9 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from typing import cast
 
 from cnisdk import errors
 from cnisdk._deadline import Deadline
@@ -31,7 +32,7 @@ def locked(
     *,
     dir_fd: int | None = None,
     mode: int = 0o600,
-) -> Iterator[None]:
+) -> Generator[None]:
     """Hold the lock file at ``path`` while the block runs.
 
     Args:
@@ -137,9 +138,9 @@ def holder(fd: int) -> str:
 
 def _signature(fd: int) -> dict[str, object]:
     with suppress(OSError, ValueError):
-        line = json.loads(os.pread(fd, 4096, 0))
+        line: object = json.loads(os.pread(fd, 4096, 0))
         if isinstance(line, dict):
-            return line
+            return cast("dict[str, object]", line)
     return {}
 
 

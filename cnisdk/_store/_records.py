@@ -6,7 +6,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -64,7 +64,7 @@ class Store:
         self._is_locked = False
 
     @contextmanager
-    def locked(self, deadline: Deadline, purpose: str = "") -> Iterator[None]:
+    def locked(self, deadline: Deadline, purpose: str = "") -> Generator[None]:
         """Hold the store's lock, to read and change records as one step; the directory is made.
 
         Args:
@@ -149,7 +149,7 @@ class Store:
     # ---- inside ---------------------------------------------------------------------------------
 
     @contextmanager
-    def _opened(self, *, create: bool = False) -> Iterator[int]:
+    def _opened(self, *, create: bool = False) -> Generator[int]:
         try:
             fd = _atomic.open_directory(self.directory, create_mode=0o700 if create else None)
         except FileNotFoundError:
@@ -164,7 +164,7 @@ class Store:
             os.close(fd)
 
     @contextmanager
-    def _changing(self, deadline: Deadline, purpose: str) -> Iterator[None]:
+    def _changing(self, deadline: Deadline, purpose: str) -> Generator[None]:
         if self._is_locked:
             yield
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -53,7 +53,7 @@ class Reservations:
         return os.path.lexists(self.path)
 
     @contextmanager
-    def locked(self, deadline: Deadline, purpose: str = "") -> Iterator[LockedReservations]:
+    def locked(self, deadline: Deadline, purpose: str = "") -> Generator[LockedReservations]:
         """Hold the network's lock; directories are created when missing.
 
         Args:

@@ -207,6 +207,7 @@ def test_a_lock_held_by_go_is_waited_for(node: Node) -> None:
     stopped.stdin.write(json.dumps({"cniVersion": "1.0.0", "name": "net", "ipam": ipam}).encode())
     stopped.stdin.close()
     try:
+        status, answer = 0, {}
         for _ in range(100):
             status, answer = node.call("ours", "ADD", POOL, "c2", timeoutSeconds=0.3)
             if status:
@@ -234,7 +235,7 @@ def test_an_add_killed_at_any_system_call_is_cleaned_up_by_del(node: Node, call:
         for path in (node.network, node.root / "networks" / ".cnisdk-index" / "net")
         for part in ("-P", str(path))
     ]
-    killed = 0
+    killed, status = 0, 1
     for n in range(1, 40):
         prefix = (
             "strace", "-f", "-qq", "-o", "/dev/null", *state,
