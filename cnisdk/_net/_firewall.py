@@ -9,7 +9,7 @@ imported before a plugin masquerades or checks MACs, or has to clean up after on
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from cnisdk import errors
@@ -90,112 +90,113 @@ class KernelFirewall:
     def __init__(self, netns_fd: int | None = None, *, deadline: Deadline | None = None) -> None:
         self._netns_fd = netns_fd
         self._deadline = deadline
+        self._open_wire: Wire | None = None
+
+    def close(self) -> None:
+        """Let go of the kernel.
+
+        Not after each verb: closing waits some 10 ms until nobody reads the rules just deleted.
+        """
+        if self._open_wire is not None:
+            self._open_wire.close()
+            self._open_wire = None
 
     def add_masquerade(
         self, attachment: Attachment, addresses: Sequence[IpInterface], *, backend: str | None
     ) -> None:
         """See `Firewall.add_masquerade`."""
-        purpose = f"masquerade {attachment}"
-        if self._choose(backend, purpose) == "iptables":
-            with self._explained(purpose), self._wire_if_any() as wire:
-                self._iptables(wire).add(attachment, addresses)
-            return
         from cnisdk._net import _masquerade_nft
-        from cnisdk._net._nft_wire import Wire
 
-        with self._explained(purpose), Wire(self._netns_fd) as wire:
-            _masquerade_nft.add(
-                wire, attachment, addresses, netns_fd=self._netns_fd, deadline=self._deadline
-            )
+        purpose = f"masquerade {attachment}"
+        chosen = self._choose(backend, purpose)
+        with self._explained(purpose):
+            if chosen == "iptables":
+                self._iptables().add(attachment, addresses)
+            else:
+                _masquerade_nft.add(
+                    self._wire(),
+                    attachment,
+                    addresses,
+                    netns_fd=self._netns_fd,
+                    deadline=self._deadline,
+                )
 
     def remove_masquerade(self, attachment: Attachment) -> None:
         """See `Firewall.remove_masquerade`."""
         from cnisdk._net import _masquerade_nft
 
-        with self._wire_if_any() as wire:
-            self._all(
-                f"remove masquerading of {attachment}",
-                lambda: _masquerade_nft.remove(wire, attachment) if wire else None,
-                lambda: self._iptables(wire).remove(attachment),
-            )
+        wire = self._wire_if_any()
+        self._all(
+            f"remove masquerading of {attachment}",
+            lambda: _masquerade_nft.remove(wire, attachment) if wire else None,
+            lambda: self._iptables().remove(attachment),
+        )
 
     def retain_masquerade(self, network: str, valid: Collection[Attachment]) -> None:
         """See `Firewall.retain_masquerade`."""
         from cnisdk._net import _masquerade_nft
 
-        with self._wire_if_any() as wire:
-            self._all(
-                f"remove stale masquerading of {network}",
-                lambda: _masquerade_nft.retain(wire, network, valid) if wire else None,
-                lambda: self._iptables(wire).retain(network, valid),
-            )
+        wire = self._wire_if_any()
+        self._all(
+            f"remove stale masquerading of {network}",
+            lambda: _masquerade_nft.retain(wire, network, valid) if wire else None,
+            lambda: self._iptables().retain(network, valid),
+        )
 
     def expect_masquerade(
         self, attachment: Attachment, addresses: Sequence[IpInterface], *, backend: str | None
     ) -> None:
         """See `Firewall.expect_masquerade`; without backend either may hold the rules."""
         from cnisdk._net import _masquerade_nft
-        from cnisdk._net._masquerade_chain import chain_name
 
         _check_backend(backend)
-        with self._explained(f"check masquerading of {attachment}"), self._wire_if_any() as wire:
-            iptables = self._iptables(wire)
+        wire = self._wire_if_any()
+        with self._explained(f"check masquerading of {attachment}"):
             if backend is None:
-                chain = chain_name(attachment)
-                if wire is not None and _masquerade_nft.has_rules(wire, attachment):
-                    backend = "nftables"
-                elif any(iptables.rules(version, chain) for version in (4, 6)):
-                    backend = "iptables"
+                in_nft = wire is not None and _masquerade_nft.has_rules(wire, attachment)
+                in_iptables = not in_nft and self._iptables().has_rules(attachment)
+                backend = "iptables" if in_iptables else "nftables"
             if backend == "iptables" or wire is None:
-                iptables.expect(attachment, addresses)
+                self._iptables().expect(attachment, addresses)
             else:
                 _masquerade_nft.expect(wire, attachment, addresses)
 
     def add_spoof_check(self, attachment: Attachment, ifname: str, mac: str) -> None:
         """See `Firewall.add_spoof_check`."""
         from cnisdk._net import _spoof_check
-        from cnisdk._net._nft_wire import Wire
 
-        with (
-            self._explained(f"install the MAC spoof check of {ifname}"),
-            Wire(self._netns_fd) as wire,
-        ):
+        with self._explained(f"install the MAC spoof check of {ifname}"):
             _spoof_check.add(
-                wire, attachment, ifname, mac, netns_fd=self._netns_fd, deadline=self._deadline
+                self._wire(),
+                attachment,
+                ifname,
+                mac,
+                netns_fd=self._netns_fd,
+                deadline=self._deadline,
             )
 
     def remove_spoof_check(self, attachment: Attachment) -> None:
         """See `Firewall.remove_spoof_check`."""
         from cnisdk._net import _spoof_check
 
-        with (
-            self._explained(f"remove the MAC spoof check of {attachment}"),
-            self._wire_if_any() as wire,
-        ):
-            if wire is not None:
+        if wire := self._wire_if_any():
+            with self._explained(f"remove the MAC spoof check of {attachment}"):
                 _spoof_check.remove(wire, attachment)
 
     def retain_spoof_checks(self, network: str, valid: Collection[Attachment]) -> None:
         """See `Firewall.retain_spoof_checks`."""
         from cnisdk._net import _spoof_check
 
-        with (
-            self._explained(f"remove stale MAC spoof checks of {network}"),
-            self._wire_if_any() as wire,
-        ):
-            if wire is not None:
+        if wire := self._wire_if_any():
+            with self._explained(f"remove stale MAC spoof checks of {network}"):
                 _spoof_check.retain(wire, network, valid)
 
     def expect_spoof_check(self, attachment: Attachment, ifname: str, mac: str) -> None:
         """See `Firewall.expect_spoof_check`."""
         from cnisdk._net import _spoof_check
-        from cnisdk._net._nft_wire import Wire
 
-        with (
-            self._explained(f"check the MAC spoof check of {ifname}"),
-            Wire(self._netns_fd) as wire,
-        ):
-            _spoof_check.expect(wire, attachment, ifname, mac)
+        with self._explained(f"check the MAC spoof check of {ifname}"):
+            _spoof_check.expect(self._wire(), attachment, ifname, mac)
 
     def usable(self, backend: str | None = None) -> str:
         """See `Firewall.usable`; for nftables the kernel tries the rules of an ADD for real."""
@@ -229,10 +230,11 @@ class KernelFirewall:
 
         trial = Attachment(network="trial", container_id="trial", ifname="trial")
         addresses = [ip_interface("192.0.2.1/24"), ip_interface("2001:db8::1/64")]
-        commands = _masquerade_nft.commands(trial, addresses, base="wrong")
         try:
+            with self._explained("masquerade"):
+                base = _masquerade_nft.base_state(self._wire())
             _nft.run(
-                commands,
+                _masquerade_nft.commands(trial, addresses, base=base),
                 purpose="masquerade",
                 netns_fd=self._netns_fd,
                 deadline=self._deadline,
@@ -258,25 +260,31 @@ class KernelFirewall:
             )
         return "iptables"
 
-    def _iptables(self, wire: Wire | None) -> IptablesMasquerade:
+    def _iptables(self) -> IptablesMasquerade:
         from cnisdk._net._masquerade_iptables import IptablesMasquerade
 
-        return IptablesMasquerade(wire, self._netns_fd, self._deadline)
+        return IptablesMasquerade(self._wire_if_any(), self._netns_fd, self._deadline)
 
-    def _wire_if_any(self) -> AbstractContextManager[Wire | None]:
-        """A socket to nf_tables; None in a kernel without."""
+    def _wire(self) -> Wire:
+        """The socket to nf_tables; raises OSError in a kernel without."""
         from cnisdk._net._nft_wire import Wire
 
+        if self._open_wire is None:
+            self._open_wire = Wire(self._netns_fd)
+        return self._open_wire
+
+    def _wire_if_any(self) -> Wire | None:
         try:
-            return Wire(self._netns_fd)
+            return self._wire()
         except OSError:
-            return nullcontext()
+            return None
 
     @contextmanager
     def _explained(self, purpose: str) -> Generator[None]:
         try:
             yield
         except OSError as failure:
+            self.close()  # there may be answers left that nobody waits for
             raise errors.CniError(
                 f"could not {purpose}: nftables: {failure.strerror or failure}",
                 details="run the plugin as root, or grant it CAP_NET_ADMIN"

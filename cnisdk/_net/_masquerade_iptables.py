@@ -58,7 +58,7 @@ class IptablesMasquerade:
             if wanted:
                 self._add(version, attachment, wanted)
             else:
-                self._remove(version, chain_name(attachment), belongs_to(attachment))
+                self._remove((version,), chain_name(attachment), belongs_to(attachment))
 
     def _add(self, version: int, attachment: Attachment, addresses: Sequence[IpInterface]) -> None:
         chain, purpose = chain_name(attachment), f"masquerade {attachment}"
@@ -92,33 +92,30 @@ class IptablesMasquerade:
 
     def remove(self, attachment: Attachment) -> None:
         """Remove the attachment's rules, whoever made them; nothing there costs two messages."""
-        for version in (4, 6):
-            self._remove(version, chain_name(attachment), belongs_to(attachment))
+        self._remove((4, 6), chain_name(attachment), belongs_to(attachment))
 
     def retain(self, network: str, valid: Collection[Attachment]) -> None:
         """Remove the rules of a network that belong to no valid attachment."""
         gone = is_stale(network, valid)
         texts = [f'name: "{name}" id: "' for name in (network, short_hash(network))]
+        versions = [
+            version
+            for version in (4, 6)
+            if self.wire and any(self._read(version, text) for text in texts)
+        ]
+        self._sweep_kernel(versions, "", gone)
         for version in (4, 6):
-            self._sweep_kernel(version, texts, "", gone)
             self._sweep_legacy(version, "", gone)
 
-    def rules(self, version: int, chain: str) -> list[FoundRule]:
-        """Rules in the chain and to it."""
-        found: list[FoundRule] = []
-        if self.wire is not None:
-            found += self.wire.rules(_FAMILY[version], "nat", containing=chain)
-        reader = self._legacy(version, "save")
-        if not found and reader:
-            saved = _iptables.save(reader, chain, netns_fd=self.netns_fd, deadline=self.deadline)
-            found += saved.rules
-        return found
+    def has_rules(self, attachment: Attachment) -> bool:
+        """Whether there are rules in or to the attachment's chain."""
+        return any(self._rules(version, chain_name(attachment)) for version in (4, 6))
 
     def expect(self, attachment: Attachment, addresses: Sequence[IpInterface]) -> None:
         """Raise `errors.CniError` naming the first rule that is missing or was changed."""
         chain, gone = chain_name(attachment), belongs_to(attachment)
         for version in sorted({address.version for address in addresses}):
-            rules = self.rules(version, chain)
+            rules = self._rules(version, chain)
             owned = [rule for rule in rules if (mark := mark_of(rule)) and gone(mark)]
             inner = [rule.text for rule in owned if rule.chain == chain]
             jumps = [rule.text for rule in owned if rule.chain == "POSTROUTING"]
@@ -139,27 +136,39 @@ class IptablesMasquerade:
                             details=f"expected in table nat, for {attachment}",
                         )
 
-    def _remove(self, version: int, chain: str, gone: Gone) -> None:
-        if self.wire is not None and self.wire.chain(_FAMILY[version], "nat", chain) is not None:
-            self._sweep_kernel(version, [chain], chain, gone)
-        self._sweep_legacy(version, chain, gone)
+    def _read(self, version: int, text: str) -> list[WireRule]:
+        return self.wire.rules(_FAMILY[version], "nat", containing=text) if self.wire else []
 
-    def _sweep_kernel(self, version: int, needles: Sequence[str], only: str, gone: Gone) -> None:
+    def _rules(self, version: int, chain: str) -> list[FoundRule]:
+        found: list[FoundRule] = [*self._read(version, chain)]
+        reader = self._legacy(version, "save")
+        if not found and reader:
+            saved = _iptables.save(reader, chain, netns_fd=self.netns_fd, deadline=self.deadline)
+            found += saved.rules
+        return found
+
+    def _remove(self, versions: Sequence[int], chain: str, gone: Gone) -> None:
+        wire = self.wire
+        present = [v for v in versions if wire and wire.chain(_FAMILY[v], "nat", chain) is not None]
+        self._sweep_kernel(present, chain, gone)
+        for version in versions:
+            self._sweep_legacy(version, chain, gone)
+
+    def _sweep_kernel(self, versions: Sequence[int], only: str, gone: Gone) -> None:
         """Delete what iptables-nft made: rules first, then the chains nothing jumps to."""
-        wire, family = self.wire, _FAMILY[version]
-        if wire is None:
+        wire = self.wire
+        if wire is None or not versions:
             return
 
         def going() -> list[WireRule | WireChain]:
-            if not only and not any(wire.rules(family, "nat", containing=n) for n in needles):
-                return []
-            rules = wire.rules(family, "nat", containing=only or "CNI-")
             result: list[WireRule | WireChain] = []
-            for chain, related in by_chain(rules, only):
-                leaving, empty = doomed(related, chain, gone)
-                result += leaving
-                if empty and wire.chain(family, "nat", chain) is not None:
-                    result.append(WireChain(family, "nat", chain))
+            for version in versions:
+                family = _FAMILY[version]
+                for chain, related in by_chain(self._read(version, only or "CNI-"), only):
+                    leaving, empty = doomed(related, chain, gone)
+                    result += leaving
+                    if empty and wire.chain(family, "nat", chain) is not None:
+                        result.append(WireChain(family, "nat", chain))
             return result
 
         wire.delete_found(going)

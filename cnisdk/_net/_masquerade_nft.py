@@ -52,7 +52,7 @@ def add(
     state: object = None
     while True:
         found = _own_rules(wire, attachment)
-        base = _base_state(wire)
+        base = base_state(wire)
         if [rule.text for rule in found] == wanted and (base == "right" or not wanted):
             return
         try:
@@ -86,17 +86,19 @@ def commands(
         stale: Rules of an earlier ADD.
         base: The base chain as it is: "right", "wrong" or "missing".
     """
-    result: list[dict[str, Any]] = [
-        {"add": {"table": {"family": "inet", "name": TABLE}}},
-        {"add": {"chain": {**_WHERE, "name": CHECKS}}},
-    ]
+    result: list[dict[str, Any]] = []
     if base != "right":
-        # "create" fails when another ADD was faster, so the rules are never there twice.
-        verb = "create" if base == "missing" else "add"
+        # "create" fails when another ADD was faster, so the rules are never there twice. Nothing
+        # is declared that exists: the kernel takes that for an update, and the closing of the
+        # socket then waits 10 ms for readers of the old version.
         hook = {"type": "nat", "hook": "postrouting", "prio": 100, "policy": "accept"}
-        result.append({verb: {"chain": {**_WHERE, "name": BASE, **hook}}})
-        result.append({"flush": {"chain": {**_WHERE, "name": BASE}}})
-        result += [
+        chain = {**_WHERE, "name": BASE}
+        result = [
+            {"add": {"table": {"family": "inet", "name": TABLE}}},
+            {"add": {"chain": {**_WHERE, "name": CHECKS}}},
+            {"create": {"chain": {**chain, **hook}}}
+            if base == "missing"
+            else {"flush": {"chain": chain}},
             _add_rule(BASE, [_match("ip", "daddr", "==", _prefix("224.0.0.0", 4)), _RETURN]),
             _add_rule(BASE, [_match("ip6", "daddr", "==", _prefix("ff00::", 8)), _RETURN]),
             _add_rule(BASE, [{"goto": {"target": CHECKS}}]),
@@ -119,6 +121,17 @@ def commands(
         ]
         result.append(_add_rule(CHECKS, statements, comment=attachment.owner_tag))
     return result
+
+
+def base_state(wire: Wire) -> str:
+    """Whether the base chain is "right", "wrong" or "missing"."""
+    hook = wire.chain(INET, TABLE, BASE)
+    if hook is None:
+        return "missing"
+    # Rules that somebody put in between are theirs to keep.
+    rest = iter([rule.text for rule in wire.rules(INET, TABLE, BASE)])
+    complete = all(wanted in rest for wanted in _BASE_RULES)
+    return "right" if complete and hook == BASE_HOOK else "wrong"
 
 
 def rule_text(address: IpInterface) -> tuple[str, ...]:
@@ -166,7 +179,7 @@ def expect(wire: Wire, attachment: Attachment, addresses: Sequence[IpInterface])
             f'masquerading of {address.ip}: the nft rule "{" ".join(wanted)}" {problem}',
             details=f"expected in table inet {TABLE}, chain {CHECKS}, for {attachment}",
         )
-    if addresses and _base_state(wire) != "right":
+    if addresses and base_state(wire) != "right":
         raise errors.CniError(
             f"masquerading of {addresses[0].ip}: the nft chain {BASE} does not lead to {CHECKS}",
             details=f"expected in table inet {TABLE}: type {BASE_HOOK}, with the rules "
@@ -177,16 +190,6 @@ def expect(wire: Wire, attachment: Attachment, addresses: Sequence[IpInterface])
 def _own_rules(wire: Wire, attachment: Attachment) -> list[WireRule]:
     rules = wire.rules(INET, TABLE, CHECKS, containing=attachment.key)
     return [rule for rule in rules if attachment.owns(rule.comment)]
-
-
-def _base_state(wire: Wire) -> str:
-    hook = wire.chain(INET, TABLE, BASE)
-    if hook is None:
-        return "missing"
-    # Rules that somebody put in between are theirs to keep.
-    rest = iter([rule.text for rule in wire.rules(INET, TABLE, BASE)])
-    complete = all(wanted in rest for wanted in _BASE_RULES)
-    return "right" if complete and hook == BASE_HOOK else "wrong"
 
 
 _RETURN: dict[str, Any] = {"return": None}

@@ -59,40 +59,63 @@ def add(
     deadline: Deadline | None = None,
 ) -> None:
     """Let only frames with this source MAC in by the host-side link; replaces an earlier check."""
-    chain, before = _CHAIN_PREFIX + identifier(attachment), None
+    chain = _CHAIN_PREFIX + identifier(attachment)
+    before: object = None
     while True:
         stale = [rule for rule in _rules(wire, chain) if rule.chain == BASE]
+        existing = {
+            name
+            for name in (BASE, chain, f"{chain}-mac")
+            if wire.chain(BRIDGE, TABLE, name) is not None
+        }
         try:
             _nft.run(
-                commands(attachment, ifname, mac, stale=stale),
+                commands(attachment, ifname, mac, stale=stale, existing=existing),
                 purpose=f"install the MAC spoof check of {ifname}",
                 netns_fd=netns_fd,
                 deadline=deadline,
             )
         except _nft.NftFailure:
-            if stale == before:
+            if (stale, existing) == before:
                 raise
-            before = stale
+            before = (stale, existing)
         else:
             return
 
 
 def commands(
-    attachment: Attachment, ifname: str, mac: str, *, stale: Sequence[WireRule] = ()
+    attachment: Attachment,
+    ifname: str,
+    mac: str,
+    *,
+    stale: Sequence[WireRule] = (),
+    existing: Collection[str] = (),
 ) -> list[dict[str, Any]]:
-    """The transaction of an ADD; ``stale`` are rules in PREROUTING of an earlier one."""
+    """The transaction of an ADD.
+
+    Args:
+        attachment: Whose check.
+        ifname: The host-side link.
+        mac: The only source MAC to let in.
+        stale: Rules in PREROUTING of an earlier ADD.
+        existing: Those of the chains that are there.
+    """
     name = identifier(attachment)
     comment, chain = _comment(name), _CHAIN_PREFIX + name
     iifname = {"meta": {"key": "iifname"}}
     source = {"payload": {"protocol": "ether", "field": "saddr"}}
     hook = {"type": "filter", "hook": "prerouting", "prio": -300, "policy": "accept"}
+    # Nothing is declared that exists; see _masquerade_nft.commands.
+    new = [
+        {"add": {"chain": {**_WHERE, "name": each, **options}}}
+        for each, options in ((BASE, hook), (chain, {}), (f"{chain}-mac", {}))
+        if each not in existing
+    ]
+    if BASE not in existing:
+        new.insert(0, {"add": {"table": {"family": "bridge", "name": TABLE}}})
     return [
-        {"add": {"table": {"family": "bridge", "name": TABLE}}},
-        {"add": {"chain": {**_WHERE, "name": BASE, **hook}}},
-        {"add": {"chain": {**_WHERE, "name": chain}}},
-        {"add": {"chain": {**_WHERE, "name": f"{chain}-mac"}}},
-        {"flush": {"chain": {**_WHERE, "name": chain}}},
-        {"flush": {"chain": {**_WHERE, "name": f"{chain}-mac"}}},
+        *new,
+        *({"flush": {"chain": {**_WHERE, "name": n}}} for n in existing if n != BASE),
         *({"delete": {"rule": {**_WHERE, "chain": BASE, "handle": r.handle}}} for r in stale),
         _rule(BASE, comment, _equal(iifname, ifname), {"jump": {"target": chain}}),
         _rule(chain, attachment.owner_tag, {"jump": {"target": f"{chain}-mac"}}),

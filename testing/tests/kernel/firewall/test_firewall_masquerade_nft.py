@@ -421,6 +421,20 @@ def test_usable_tries_the_rules_and_leaves_nothing(netns: Netns, firewall: Kerne
     assert netns.ruleset("inet") == []
 
 
+@pytest.mark.parametrize("base", ["right", "wrong"])
+def test_usable_on_a_node_that_masquerades_already(
+    netns: Netns, firewall: KernelFirewall, base: str
+) -> None:
+    """Design section 4.6: STATUS is honest, and changes nothing."""
+    firewall.add_masquerade(ME, BOTH, backend="nftables")
+    if base == "wrong":
+        netns.run("nft", "flush", "chain", "inet", TABLE, "postrouting")
+    before = netns.ruleset("inet")
+
+    assert firewall.usable("nftables") == ""
+    assert netns.ruleset("inet") == before
+
+
 def test_reading_finds_what_nft_wrote_and_only_that(netns: Netns) -> None:
     """Rules come out in nft's words; what is not understood cannot be mistaken for ours."""
     netns.nft(
