@@ -6,7 +6,6 @@ the names are ambiguous (W-LIB-16), and says whether its ADD came to its end (W-
 
 from __future__ import annotations
 
-import binascii
 import fcntl
 import json
 import os
@@ -24,7 +23,7 @@ from cnisdk._names import Attachment
 from cnisdk._store import _atomic as atomic
 from cnisdk._store._boot import boot_id, is_earlier
 from cnisdk.runtime._failures import DamagedEntry
-from cnisdk.runtime._network import LoadWarning
+from cnisdk.runtime._network import LoadWarning, folded
 from cnisdk.runtime._request import Pairs
 
 
@@ -234,7 +233,7 @@ def _entry(path: str, wanted: Attachment | None) -> CachedAttachment | None:
         if not isinstance(document, dict):
             raise DamagedEntry(f"{path}: damaged: not a JSON object")
         return _decoded(cast("dict[str, Any]", document), path, wanted)
-    except (ValueError, TypeError, RecursionError, binascii.Error) as failure:
+    except (ValueError, TypeError, AttributeError, RecursionError) as failure:
         raise DamagedEntry(f"{path}: damaged: {failure}") from None
 
 
@@ -251,9 +250,10 @@ def _decoded(
     ours = document.get(_OURS)
     own = cast("dict[str, Any]", ours) if isinstance(ours, dict) else {}
     result = document.get("result")
+    attachment = Attachment(*cast("list[str]", names))
     return CachedAttachment(
-        attachment=Attachment(*cast("list[str]", names)),
-        netns=str(document.get("netns") or ""),
+        attachment=attachment,
+        netns=str(document.get("netns") or _sandbox(result, attachment.ifname)),
         args=tuple((str(key), str(value)) for key, value in document.get("cniArgs") or ()),
         capability_args=dict(document.get("capabilityArgs") or {}),
         config=b64decode(document.get("config") or "", validate=True),
@@ -261,3 +261,14 @@ def _decoded(
         complete=own.get("complete") is not False,
         boot=str(own.get("boot") or ""),
     )
+
+
+def _sandbox(result: object, ifname: str) -> str:
+    """The container's namespace out of a result: libcni before 1.2 did not store it by itself."""
+    interfaces = (
+        folded(cast("dict[str, Any]", result), "interfaces") if isinstance(result, dict) else ()
+    )
+    for interface in interfaces or ():
+        if interface.get("name") == ifname and interface.get("sandbox"):
+            return str(interface["sandbox"])
+    return ""

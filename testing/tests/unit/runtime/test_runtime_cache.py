@@ -88,6 +88,21 @@ def test_an_entry_of_libcni_is_read(cache, results):
     assert not found.lost_at_reboot, "libcni does not say when"
 
 
+def test_the_namespace_is_taken_from_the_result_where_libcni_did_not_store_it(cache, results):
+    """libcni before 1.2; a stale attachment's DEL would lack CNI_NETNS."""
+    document = {
+        "kind": "cniCacheV1",
+        "containerId": "c1",
+        "ifName": "eth0",
+        "networkName": "net",
+        "result": {"interfaces": [{"name": "eth0"}, {"name": "eth0", "sandbox": "/run/netns/x"}]},
+    }
+    results.mkdir(parents=True)
+    (results / "net-c1-eth0").write_text(json.dumps(document))
+
+    assert cache.read(ATTACHMENT).netns == "/run/netns/x"
+
+
 def test_files_and_directories_are_for_root_alone(cache, results):
     """contracts 1.11: 0700 and 0600; capability arguments may hold secrets."""
     cache.write(ENTRY)
@@ -205,6 +220,7 @@ def test_what_was_never_written_is_not_known(cache):
         b'{"kind": "cniCacheV1", "containerId": 1, "networkName": "net", "ifName": "eth0"}',
         b'{"kind": "cniCacheV1", "containerId": "c1", "networkName": "n", "ifName": "i", "config": "%"}',
         b'{"kind": "cniCacheV1", "containerId": "c1", "networkName": "n", "ifName": "i", "cniArgs": 5}',
+        b'{"kind":"cniCacheV1","containerId":"c","networkName":"n","ifName":"i","result":{"interfaces":[1]}}',
     ],
 )
 def test_a_damaged_file_is_named(cache, results, content):
