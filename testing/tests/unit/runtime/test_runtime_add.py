@@ -2,6 +2,10 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
+import textwrap
 import threading
 from collections import Counter
 
@@ -146,6 +150,28 @@ def test_a_rollback_that_fails_is_noted_and_leaves_the_entry_for_another_delete(
     assert 'plugin type="one" name="net" failed (del): second' in notes
     assert "DEL of c1/eth0 on net is still needed" in notes
     assert entry_file.exists()
+
+
+def test_a_runtime_killed_in_the_middle_leaves_what_delete_needs(
+    bin_dir, runtime, network, blue, tmp_path
+):
+    """A2, W-LIB-13: the result of every plugin is stored before the next one runs."""
+    bin_dir.answer("one", "ADD", result("10.0.0.1/24"))
+    bin_dir.script("two", "ADD", 'kill -KILL "$PPID"; sleep 0.2')
+    code = f"""
+        from cnisdk.runtime import Parameters, Runtime, parse
+        runtime = Runtime({str(bin_dir.path)!r}, cache_dir={str(tmp_path / "cache")!r})
+        runtime.add(parse({network("one", "two").encoded()!r}), Parameters("c1", "/run/netns/blue"))
+    """
+    killed = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    bin_dir.forget()
+
+    runtime.delete(network("one", "two"), Parameters("c1"))
+
+    assert bin_dir.order == ["two DEL", "one DEL"]
+    assert [call.stdin["prevResult"] for call in bin_dir.calls] == [result("10.0.0.1/24")] * 2
+    assert runtime.cache.read(blue.of("net")) is None
 
 
 def test_an_add_after_one_that_failed_first_deletes_what_that_left(bin_dir, runtime, network, blue):
