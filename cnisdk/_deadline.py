@@ -14,6 +14,20 @@ DEFAULT_SECONDS = 45.0
 """Below the 60 s after which runtimes kill a plugin (cri-o/cri-o#6984)."""
 
 
+class Interrupted(BaseException):
+    """The call has to end now, by a signal or by the clock.
+
+    Not an `Exception`: an author's ``except Exception`` must not take it for an ordinary failure.
+
+    Args:
+        error: What the call ends with.
+    """
+
+    def __init__(self, error: errors.CniError) -> None:
+        super().__init__(error.msg)
+        self.error = error
+
+
 class Deadline:
     """What is left of a call's time; `step` names what the call is waiting for.
 

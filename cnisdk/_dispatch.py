@@ -11,7 +11,7 @@ from cnisdk._codec import Sources, decode, decode_leniently
 from cnisdk._config import NetConf
 from cnisdk._names import Attachment
 from cnisdk._operations import Add, Call, ChainedAdd, Check, Del, Gc, Status
-from cnisdk._problems import Problem, as_error
+from cnisdk._problems import Problem, as_error, expected
 from cnisdk._result import Result
 from cnisdk._result_json import decode as decode_result
 from cnisdk._result_json import encode
@@ -48,8 +48,9 @@ def dispatch(spec: PluginSpec, call: Call) -> bytes:
 def _add(spec: PluginSpec, call: Call) -> bytes:
     config, network = _configuration(spec, call)
     previous = _prev_result(call, spec, required=spec.kind == "chained")
-    kind = ChainedAdd if spec.kind == "chained" else Add
-    operation: Add[Any] = kind(call, config, network, previous)
+    operation: Add[Any] = Add(call, config, network, previous)
+    if spec.kind == "chained":
+        operation = ChainedAdd[Any](call, config, network, previous)
     if spec.kind != "ipam":
         _ = operation.netns  # opened, and refused if it is no namespace, before author code runs
     result: object = _handler(spec, "ADD")(operation)
@@ -57,6 +58,11 @@ def _add(spec: PluginSpec, call: Call) -> bytes:
         raise errors.InternalError(
             f"{spec.name}: the ADD handler returned {type(result).__name__}, not a cnisdk.Result",
             details="end the handler with return result.build()",
+        )
+    if spec.kind == "ipam" and result.interfaces:
+        raise errors.InternalError(
+            f"{spec.name}: an IPAM result must not contain interfaces",
+            details='CNI SPEC section 5, "Delegated plugins (IPAM)"',
         )
     call.deadline.check()
     return json.dumps(encode(result, call.version), indent=4).encode()
@@ -125,13 +131,13 @@ class Failures:
 
     def __init__(self, what: str) -> None:
         self.what = what
-        self.failures: list[Exception] = []
+        self.failures: list[BaseException] = []
 
     def collect(self, step: Callable[[], object]) -> None:
         """Run a step; keep its error."""
         try:
             step()
-        except Exception as failure:  # noqa: BLE001  # whatever it is, the other steps still run
+        except (Exception, SystemExit) as failure:  # noqa: BLE001  # whatever it is, the other steps still run
             self.failures.append(failure)
 
     def raise_if_any(self) -> None:
@@ -166,9 +172,7 @@ def _object(value: object, path: str, problems: list[Problem]) -> Mapping[str, A
     if value is None:
         return {}
     if not isinstance(value, dict):
-        problems.append(
-            Problem(path, f"expected an object, got {json.dumps(value)}", errors.DecodingFailure)
-        )
+        problems.append(Problem(path, expected("an object", value), errors.DecodingFailure))
         return {}
     return cast("dict[str, Any]", value)
 
@@ -264,7 +268,7 @@ def valid_attachments(document: Mapping[str, Any], network: str) -> frozenset[At
     if given is None:
         return frozenset()
     if not isinstance(given, list):
-        raise errors.DecodingFailure(f"{key}: expected a list, got {json.dumps(given)[:80]}")
+        raise errors.DecodingFailure(f"{key}: {expected('a list', given)}")
     entries = cast("list[object]", given)
     return frozenset(
         _attachment(entry, f"{key}[{index}]", network) for index, entry in enumerate(entries)
@@ -273,11 +277,11 @@ def valid_attachments(document: Mapping[str, Any], network: str) -> frozenset[At
 
 def _attachment(entry: object, path: str, network: str) -> Attachment:
     if not isinstance(entry, dict):
-        raise errors.DecodingFailure(f"{path}: expected an object, got {json.dumps(entry)[:80]}")
+        raise errors.DecodingFailure(f"{path}: {expected('an object', entry)}")
     folded = {key.lower(): value for key, value in cast("dict[str, object]", entry).items()}
     container_id, ifname = folded.get("containerid"), folded.get("ifname")
     if not isinstance(container_id, str) or not isinstance(ifname, str):
         raise errors.DecodingFailure(
-            f"{path}: expected containerID and ifname as strings, got {json.dumps(entry)[:80]}"
+            f"{path}: {expected('containerID and ifname as strings', entry)}"
         )
     return Attachment(network, container_id, ifname)

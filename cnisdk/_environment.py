@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Final
 
 from cnisdk import errors
 from cnisdk._names import ifname_problem, is_identifier
+from cnisdk._problems import shown
 
 
 VERBS: Final = ("ADD", "DEL", "CHECK", "GC", "STATUS", "VERSION")
@@ -40,7 +42,7 @@ def check_environment(env: Mapping[str, str]) -> str:
         )
     if verb not in VERBS:
         raise errors.InvalidEnvironment(
-            f"unknown CNI_COMMAND: {verb}", details=f"known: {', '.join(VERBS)}"
+            f"unknown CNI_COMMAND: {verb[:80]}", details=f"known: {', '.join(VERBS)}"
         )
     missing = [name for name in _REQUIRED[verb] if not env.get(name)]
     malformed: list[tuple[str, str]] = []
@@ -63,13 +65,18 @@ def _malformed(env: Mapping[str, str]) -> list[tuple[str, str]]:
     problems: list[tuple[str, str]] = []
     container_id = env.get("CNI_CONTAINERID", "")
     if container_id and not is_identifier(container_id):
-        problems.append(("CNI_CONTAINERID: invalid characters in containerID", container_id))
+        problems.append(("CNI_CONTAINERID: invalid characters in containerID", shown(container_id)))
     ifname = env.get("CNI_IFNAME", "")
     problem = ifname_problem(ifname) if ifname else ""
     if problem:
-        problems.append((f"CNI_IFNAME: {problem}", ifname))
-    if "\0" in env.get("CNI_NETNS", ""):
-        problems.append(("CNI_NETNS: contains a zero byte", repr(env["CNI_NETNS"])))
+        problems.append((f"CNI_IFNAME: {problem}", shown(ifname)))
+    netns = env.get("CNI_NETNS", "")
+    try:
+        bad = b"\0" in os.fsencode(netns)
+    except UnicodeEncodeError:
+        bad = True
+    if bad:
+        problems.append(("CNI_NETNS: is no path", shown(netns)))
     return problems
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def text(
     return (
         f"#!{interpreter} -I\n"
         f"{MARKER}{target}\n"
-        "from cnisdk._launcher import main\n"
+        "from cnisdk._start import main\n"
         f"main({target!r}, {versions!r})\n"
     )
 
@@ -88,12 +87,3 @@ def run_in_process(
         return Completed(b"", 1, f"{type(failure).__name__}: {failure}".encode())
     returncode = plugin.run(env, BytesIO(stdin), stdout, stderr)
     return Completed(stdout.getvalue(), returncode)
-
-
-def main(target: str, supported_versions: str) -> NoReturn:
-    """What a launcher calls: VERSION is answered here, everything else by the plugin."""
-    if os.environ.get("CNI_COMMAND") == "VERSION":
-        from cnisdk._version_reply import answer
-
-        sys.exit(answer(supported_versions.split(","), sys.stdin.buffer, sys.stdout.buffer))
-    raise SystemExit(load(target).main())

@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from cnisdk import errors
+from cnisdk._names import short_hash
 
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def serialised(
     verb: str,
     *,
     plugin: str,
-    network_key: str,
+    network_name: str,
     attachment: Attachment | None,
     env: Mapping[str, str],
     deadline: Deadline,
@@ -47,7 +48,7 @@ def serialised(
     Args:
         verb: ADD, DEL and GC take locks; the others do not.
         plugin: The plugin's class name: a delegate locks on its own account.
-        network_key: Hash of the network's name.
+        network_name: The network's name.
         attachment: The attachment of ADD and DEL.
         env: Says where the lock files are.
         deadline: Bounds the wait.
@@ -63,42 +64,54 @@ def serialised(
     with ExitStack() as held:
         try:
             os.makedirs(directory, mode=0o700, exist_ok=True)
-            network = os.path.join(directory, f"{plugin}-{network_key}")
+            network = os.path.join(directory, f"{plugin}-{short_hash(network_name)}")
             mode = fcntl.LOCK_EX if verb == "GC" else fcntl.LOCK_SH
-            held.enter_context(locked(network, mode, deadline))
+            holder = f"{verb} of {attachment or f'network {network_name}'}"
+            held.enter_context(locked(network, mode, deadline, holder=holder))
             if attachment is not None:
                 path = os.path.join(directory, f"{plugin}-{attachment.key}")
-                held.enter_context(locked(path, fcntl.LOCK_EX, deadline))
-        except OSError as failure:
+                held.enter_context(locked(path, fcntl.LOCK_EX, deadline, holder=holder))
+        except (OSError, ValueError) as failure:
             # No lock directory (read-only /run): the runtime's own serialisation has to do.
             log.warning("calls are not serialised", reason=str(failure))
         yield
 
 
 @contextmanager
-def locked(path: str, mode: int, deadline: Deadline) -> Generator[None]:
+def locked(path: str, mode: int, deadline: Deadline, *, holder: str = "") -> Generator[None]:
     """Hold a lock file.
 
     Args:
-        path: The file; made where missing, and removed by its exclusive holder.
+        path: The file; made where missing, and removed by its last holder.
         mode: LOCK_SH or LOCK_EX of flock(2).
         deadline: Bounds the wait.
+        holder: What the call is, for those who wait for it in vain.
 
     Raises:
         errors.TryAgainLater: held by another call until the deadline (code 11).
         OSError: the file cannot be made.
     """
-    fd = _acquire(path, mode, deadline)
+    fd = _acquire(path, mode, deadline, holder)
     try:
         yield
     finally:
-        if mode == fcntl.LOCK_EX:
-            # While the lock is held nobody else can rely on the file: leave nothing behind.
+        _release(fd, path, mode)
+
+
+def _release(fd: int, path: str, mode: int) -> None:
+    """Leave no file behind: while the lock is held by us alone nobody else can rely on it."""
+    try:
+        if mode == fcntl.LOCK_SH:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _still_named(fd, path):
             os.unlink(path)
+    except OSError:
+        pass  # Others share the lock, or the directory is gone; the call itself is over.
+    finally:
         os.close(fd)
 
 
-def _acquire(path: str, mode: int, deadline: Deadline) -> int:
+def _acquire(path: str, mode: int, deadline: Deadline, holder: str) -> int:
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     pause = _FIRST_PAUSE
     while True:
@@ -106,20 +119,24 @@ def _acquire(path: str, mode: int, deadline: Deadline) -> int:
         try:
             fcntl.flock(fd, mode | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.pread(fd, 200, 0).decode(errors="replace").strip()
-            os.close(fd)
-            if deadline.remaining() <= pause:
-                raise errors.TryAgainLater(
-                    f"another call holds {path}" + (f": {holder}" if holder else ""),
-                    details="ADD, DEL and GC of one attachment exclude each other; try again when "
-                    "that call has ended",
-                ) from None
+            try:
+                if deadline.remaining() <= pause:
+                    held_by = os.pread(fd, 400, 0).decode(errors="replace").strip()
+                    raise errors.TryAgainLater(
+                        f"another call holds {path}: {held_by or 'it does not say which'}",
+                        details="ADD, DEL and GC of one attachment exclude each other; try again "
+                        "when that call has ended",
+                    ) from None
+            finally:
+                os.close(fd)
             time.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
             continue
         if _still_named(fd, path):
-            if mode == fcntl.LOCK_EX:
-                os.pwrite(fd, f"pid {os.getpid()} since {time.strftime('%H:%M:%S')}\n".encode(), 0)
+            # Of several that share the lock, the newest is named.
+            text = f"{holder or 'a call'}, pid {os.getpid()} since {time.strftime('%H:%M:%S')}\n"
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, text.encode(errors="replace"), 0)
             return fd
         os.close(fd)  # The holder before us removed the file: lock the new one.
 

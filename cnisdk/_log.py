@@ -79,7 +79,7 @@ class Log:
         }
         try:
             self._deliver(level, message, record)
-        except OSError:
+        except (OSError, ValueError, RecursionError):
             return  # A log that cannot be written must not fail an attachment.
 
     def _deliver(self, level: str, message: str, record: dict[str, Any]) -> None:
@@ -93,6 +93,7 @@ class Log:
             _send(_SYSLOG_SOCKET, f"<{3 * 8 + _SYSLOG_SEVERITY[level]}>cnisdk: {line}")
         else:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+            flags |= os.O_NONBLOCK  # a FIFO without reader must not hold up the call
             fd = os.open(self.target, flags, 0o600)
             try:
                 os.write(fd, line.encode() + b"\n")
@@ -106,4 +107,4 @@ def _send(address: str, text: str) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
         daemon.setblocking(False)
         daemon.connect(address)
-        daemon.send(text.encode())
+        daemon.send(text.encode(errors="replace"))

@@ -173,7 +173,10 @@ class Add(_OfAttachment[_C]):
 
     def result(self) -> ResultBuilder:
         """Start the result; in a chain it starts from prevResult."""
-        return ResultBuilder(self._prev_result, allow_interfaces=not self._call.is_ipam)
+        if self._call.is_ipam:
+            # SPEC section 5: an IPAM result holds what the plugin hands out, nothing of the chain's.
+            return ResultBuilder(allow_interfaces=False)
+        return ResultBuilder(self._prev_result)
 
     def on_rollback(
         self, undo: Callable[_P, object], /, *args: _P.args, **kwargs: _P.kwargs

@@ -111,7 +111,7 @@ class AnyPlugin:
     @classmethod
     def main(cls) -> NoReturn:
         """Serve the call this process was started for, then exit."""
-        main(cls().spec())
+        main(lambda: cls().spec())
 
     def spec(self) -> PluginSpec:
         """What the runtime needs to know of this plugin."""

@@ -66,6 +66,8 @@ def shown(value: Any) -> str:
         text = json.dumps(value)
     except (TypeError, ValueError):
         text = repr(value)
+    except RecursionError:
+        text = f"a {type(value).__name__} of very deep nesting"
     return text if len(text) <= 80 else text[:77] + "..."
 
 

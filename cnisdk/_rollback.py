@@ -26,8 +26,8 @@ class Rollback:
             name, step = self._steps.pop()
             try:
                 step()
-            except Exception as failure:  # noqa: BLE001  # the first error is the one to report
-                error.add_note(f"undo step {name} failed: {failure}")
+            except BaseException as failure:  # noqa: BLE001  # the first error is the one to report, and the other steps are due
+                error.add_note(f"undo step {name} failed: {str(failure) or type(failure).__name__}")
 
     def clear(self) -> None:
         """Forget all steps: the operation has succeeded."""

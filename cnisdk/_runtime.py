@@ -7,18 +7,25 @@ import os
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 import attrs
 
-from cnisdk import errors, versions
+from cnisdk import _document, errors, versions
 from cnisdk._config import IpamConf, NetConf
 from cnisdk._deadline import DEFAULT_SECONDS, Deadline
 from cnisdk._environment import check_environment, may_use_own_netns
 from cnisdk._locks import serialised
 from cnisdk._log import Log
-from cnisdk._names import Attachment, check_network_name, parse_cni_args, short_hash
+from cnisdk._names import (
+    Attachment,
+    check_network_name,
+    is_identifier,
+    parse_cni_args,
+)
 from cnisdk._operations import Call
+from cnisdk._problems import expected, shown
+from cnisdk._report import Report, as_cni_error
 from cnisdk._result import Result
 from cnisdk._rollback import Rollback
 
@@ -26,8 +33,8 @@ from cnisdk._rollback import Rollback
 if TYPE_CHECKING:
     from cnisdk._system import System
 
-_LARGEST_CONFIG = 16 << 20
-"""Bytes of stdin; a configuration beyond it is a caller's mistake, not a network."""
+_LONGEST_LABEL = 64
+_A_TIME = "a number of seconds above 0"
 _UNDO_SECONDS = 10.0
 """Grace for undoing a failed ADD when its own time is used up."""
 
@@ -40,7 +47,7 @@ class PluginSpec:
     kind: str
     """interface, chained or ipam."""
     about: str
-    config_class: type
+    config_class: type[Any]
     supported_versions: tuple[str, ...]
     handlers: Mapping[str, Callable[[Any], Any]]
     """Verb -> bound method."""
@@ -48,6 +55,7 @@ class PluginSpec:
 
 
 Watchdog = Callable[[Deadline], None]
+Observer = Callable[[BaseException], None]
 
 
 def run(
@@ -58,6 +66,7 @@ def run(
     stderr: BinaryIO,
     *,
     watchdog: Watchdog | None = None,
+    observer: Observer | None = None,
 ) -> int:
     """Serve one call.
 
@@ -68,6 +77,7 @@ def run(
         stdout: Receives one JSON document or nothing.
         stderr: Receives one line on failure.
         watchdog: Told the call's deadline once it is known; the process's alarm clock.
+        observer: Told what made the call fail, before it becomes an error object; for tests.
 
     Returns:
         0, or 1 after an error object.
@@ -76,15 +86,20 @@ def run(
     try:
         invocation.serve(stdout)
     except BaseException as failure:  # noqa: BLE001  # SPEC: every failure ends in an error object
+        if invocation.done:
+            # The answer is out, and cannot be taken back; a lock or a record is all that failed.
+            return 0
+        if observer is not None:
+            observer(failure)
         return invocation.fail(failure, stdout)
     return 0
 
 
-def main(spec: PluginSpec) -> NoReturn:
+def main(plugin: Callable[[], PluginSpec]) -> NoReturn:
     """Serve the call this process was started for; see `cnisdk._process`."""
     from cnisdk._process import serve_process
 
-    serve_process(spec)
+    serve_process(plugin)
 
 
 class _Invocation:
@@ -109,6 +124,7 @@ class _Invocation:
         self.deadline = Deadline.never()
         self.log = Log()
         self.output = b""
+        self.done = False
 
     # ---- the way of a call ----------------------------------------------------------------------
 
@@ -128,7 +144,7 @@ class _Invocation:
             serialised(
                 self.verb,
                 plugin=self.spec.name,
-                network_key=short_hash(call.network_name),
+                network_name=call.network_name,
                 attachment=call.attachment,
                 env=self.env,
                 deadline=self.deadline,
@@ -140,6 +156,7 @@ class _Invocation:
                 if self.output:
                     stdout.write(self.output)
                     stdout.flush()
+                self.done = True
             except BaseException as failure:
                 self._undo(failure)
                 raise
@@ -152,21 +169,16 @@ class _Invocation:
         return True
 
     def _read_document(self) -> None:
-        try:
-            self.raw = self.stdin.read(_LARGEST_CONFIG + 1)
-        except OSError as failure:
-            raise errors.IoFailure(f"error reading from stdin: {failure}") from failure
-        if len(self.raw) > _LARGEST_CONFIG:
-            raise errors.IoFailure(f"stdin holds more than {_LARGEST_CONFIG >> 20} MiB")
-        document = parse_document(self.raw)
+        self._arm(self._budget(None))
+        with self.deadline.step("reading the configuration from stdin"):
+            self.raw = _document.read_all(self.stdin)
+        document = _document.parse(self.raw)
         self.document = document
-        self.version = _version(document)
+        self.version = _document.version_of(document)
         self.log = Log.of(self.env, document, self._log_context(document))
-        name = _get(document, "name")
-        if name is not None and not isinstance(name, str):
-            raise errors.DecodingFailure(f"name: expected a string, got {json.dumps(name)}")
-        check_network_name(name or "")
+        check_network_name(_document.text_of(document, "name"))
         self._check_version()
+        self._arm(self._budget(_document.value_of(document, "timeoutSeconds")))
 
     def _check_version(self) -> None:
         supported = self.spec.supported_versions
@@ -174,25 +186,23 @@ class _Invocation:
         if needed and not versions.at_least(self.version, needed):
             raise errors.IncompatibleVersion(
                 f"config version does not allow {self.verb}",
-                details=f'cniVersion is "{self.version}"; {self.verb} came with {needed}',
+                details=f"cniVersion is {shown(self.version)}; {self.verb} came with {needed}",
             )
         if self.version not in supported:
             raise errors.IncompatibleVersion(
                 "incompatible CNI versions",
-                details=f'config is "{self.version}", plugin supports '
-                f"{' '.join(supported)}; change cniVersion of network "
-                f'"{_get(self.document, "name")}" to one of these',
+                details=f"config is {shown(self.version)}, plugin supports "
+                f"[{' '.join(map(shown, supported))}]; change cniVersion of network "
+                f'"{_document.text_of(self.document, "name")}" to one of these',
             )
 
     def _call(self) -> Call:
-        name = cast("str", _get(self.document, "name"))
+        name = _document.text_of(self.document, "name")
         attachment = None
         args: Mapping[str, str] = {}
         if self.verb in {"ADD", "DEL", "CHECK"}:
             attachment = Attachment(name, self.env["CNI_CONTAINERID"], self.env["CNI_IFNAME"])
             args = self._args()
-        self.deadline = Deadline(self._budget())
-        self.watchdog(self.deadline)
         system = self.spec.system
         if system is None:
             from cnisdk._system import KernelSystem
@@ -223,21 +233,27 @@ class _Invocation:
                 return {}
             raise
 
-    def _budget(self) -> float:
-        given = self.env.get("CNISDK_TIMEOUT") or _get(self.document, "timeoutSeconds")
-        if given is None or isinstance(given, bool):
-            return DEFAULT_SECONDS
-        try:
-            seconds = float(given)
-        except (TypeError, ValueError):
-            seconds = -1.0
+    def _arm(self, seconds: float) -> None:
+        self.deadline = Deadline(seconds)
+        self.watchdog(self.deadline)
+
+    def _budget(self, configured: object) -> float:
+        given = self.env.get("CNISDK_TIMEOUT")
+        if given:
+            seconds = _seconds(given)
+            problem: errors.CniError = errors.InvalidEnvironment(
+                f"CNISDK_TIMEOUT: {expected(_A_TIME, given)}"
+            )
+        elif isinstance(configured, bool) or not isinstance(configured, int | float):
+            return DEFAULT_SECONDS  # The codec has something to say to a wrong type.
+        else:
+            seconds = _seconds(configured)
+            problem = errors.InvalidConfig(f"timeoutSeconds: {expected(_A_TIME, configured)}")
         if seconds > 0:
             return seconds
         if self.verb in {"DEL", "GC"}:
             return DEFAULT_SECONDS
-        raise errors.InvalidConfig(
-            f"CNISDK_TIMEOUT or timeoutSeconds: expected a number of seconds above 0, got {given!r}"
-        )
+        raise problem
 
     def _dispatch(self, call: Call) -> None:
         self._guard_netns(call)
@@ -260,35 +276,23 @@ class _Invocation:
     @property
     def label(self) -> str:
         """What the operator calls this plugin: its CNI type, where the configuration says it."""
-        section = _get(self.document, "ipam") if self.spec.kind == "ipam" else self.document
-        given = _get(section, "type") if isinstance(section, dict) else None
-        return given if isinstance(given, str) and given else self.spec.name
+        ipam = self.spec.kind == "ipam"
+        section = _document.value_of(self.document, "ipam") if ipam else self.document
+        given = _document.value_of(section, "type")
+        proper = isinstance(given, str) and is_identifier(given) and len(given) <= _LONGEST_LABEL
+        return given if proper else self.spec.name
 
     # ---- failure --------------------------------------------------------------------------------
 
     def _undo(self, failure: BaseException) -> None:
         if len(self.rollback):
             self.deadline.grant(_UNDO_SECONDS)
+            self.watchdog(self.deadline)
             self.rollback.run(failure)
 
     def fail(self, failure: BaseException, stdout: BinaryIO) -> int:
-        """Report a failure: the error object, one line on stderr, the rest in the log."""
-        error = as_cni_error(failure, self.label, self.verb)
-        notes = list(getattr(failure, "__notes__", ()))
-        document = error.document(self.version or self.spec.supported_versions[-1])
-        line = " ".join(f"{self.label} {self.verb or 'call'} failed: {error}".split())
-        try:
-            self.stderr.write(line.encode(errors="replace") + b"\n")
-            self.stderr.flush()
-        except (OSError, ValueError):
-            pass  # Nobody reads it; the error object is what counts.
-        self.log.error(str(error), code=error.code, notes=notes, traceback=_traceback(failure))
-        try:
-            stdout.write(json.dumps(document, indent=4).encode())
-            stdout.flush()
-        except (OSError, ValueError):
-            return 1
-        return 1
+        version = self.version or self.spec.supported_versions[-1]
+        return Report(self.label, self.verb, version, self.log).send(failure, stdout, self.stderr)
 
     # ---- records --------------------------------------------------------------------------------
 
@@ -297,7 +301,7 @@ class _Invocation:
             "invocation": f"{time.time_ns():x}-{os.getpid():x}",
             "plugin": self.spec.name,
             "verb": self.verb,
-            "network": _get(document, "name"),
+            "network": _document.value_of(document, "name"),
             "containerID": self.env.get("CNI_CONTAINERID", ""),
             "ifname": self.env.get("CNI_IFNAME", ""),
         }
@@ -332,66 +336,11 @@ class _Invocation:
         )
 
 
-def parse_document(raw: bytes) -> dict[str, Any]:
-    """The configuration on stdin as a JSON object.
-
-    Raises:
-        errors.DecodingFailure: not JSON, or not an object (code 6).
-    """
+def _seconds(given: str | float) -> float:
     try:
-        document = json.loads(raw)
-    except (ValueError, RecursionError) as failure:
-        raise errors.DecodingFailure(
-            f"error unmarshalling network config: {failure}",
-            details="stdin must hold one JSON object" + (", but is empty" if not raw else ""),
-        ) from None
-    if not isinstance(document, dict):
-        raise errors.DecodingFailure(
-            f"network config: expected a JSON object, got {type(document).__name__}"
-        )
-    return cast("dict[str, Any]", document)
+        return float(given)
+    except (ValueError, OverflowError):
+        return -1.0
 
 
-def _get(document: Mapping[str, Any], key: str) -> Any:
-    """A key's value, matched regardless of case as the Go library does; exact spelling preferred."""
-    if key in document:
-        return document[key]
-    folded = key.lower()
-    found = [value for name, value in document.items() if name.lower() == folded]
-    return found[-1] if found else None
-
-
-def _version(document: Mapping[str, Any]) -> str:
-    given = _get(document, "cniVersion")
-    if given is None or given == "":
-        return versions.OLDEST
-    if not isinstance(given, str):
-        raise errors.DecodingFailure(f"cniVersion: expected a string, got {json.dumps(given)}")
-    try:
-        versions.parse(given)
-    except ValueError as failure:
-        raise errors.DecodingFailure(f"cniVersion: {failure}") from None
-    return given
-
-
-def as_cni_error(failure: BaseException, plugin: str, verb: str) -> errors.CniError:
-    """The error object's content for anything that may end a call."""
-    if isinstance(failure, errors.CniError):
-        return failure
-    if isinstance(failure, KeyboardInterrupt):
-        return errors.TryAgainLater(f"{verb} was interrupted")
-    text = f"{type(failure).__name__}: {failure}" if str(failure) else type(failure).__name__
-    return errors.InternalError(
-        f"unexpected error in {plugin} {verb}: {text}", details="the log has the traceback"
-    )
-
-
-def _traceback(failure: BaseException) -> str:
-    if isinstance(failure, errors.CniError):
-        return ""
-    import traceback
-
-    return "".join(traceback.format_exception(failure))
-
-
-__all__ = ["IpamConf", "NetConf", "PluginSpec", "Result", "main", "parse_document", "run"]
+__all__ = ["IpamConf", "NetConf", "PluginSpec", "Result", "as_cni_error", "main", "run"]

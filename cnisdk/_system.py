@@ -74,7 +74,7 @@ class KernelSystem:
         try:
             theirs = os.stat(path)
             ours = os.stat("/proc/thread-self/ns/net")
-        except OSError:
+        except (OSError, ValueError):
             return False
         return (theirs.st_dev, theirs.st_ino) == (ours.st_dev, ours.st_ino)
 

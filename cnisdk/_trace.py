@@ -47,14 +47,14 @@ def write(
     """
     name = f"{time.time_ns():x}-{os.getpid():x}"
     secrets = _ALWAYS_SECRET | _declared_secrets(config_class)
-    full = {
-        "id": name,
-        **record,
-        "env": {key: env[key] for key in env if key.startswith(_KEPT_VARIABLES)},
-        "stdin": _redacted(document, secrets),
-    }
     where = directory(env)
     try:
+        full = {
+            "id": name,
+            **record,
+            "env": _kept(env, secrets),
+            "stdin": _redacted(document, secrets),
+        }
         os.makedirs(where, mode=0o700, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         fd = os.open(os.path.join(where, f"{name}.json"), flags, 0o600)
@@ -64,7 +64,7 @@ def write(
             os.close(fd)
         if os.getpid() % _PRUNE_EVERY == 0:
             _prune(where)
-    except OSError:
+    except (OSError, ValueError, RecursionError):
         return  # A record that cannot be written must not fail an attachment.
 
 
@@ -75,11 +75,24 @@ def _prune(where: str) -> None:
 
 def _declared_secrets(config_class: type) -> frozenset[str]:
     fields = attrs.fields(cast("Any", config_class))
+    secret = [source_of(field) for field in fields if INPUT in field.metadata]
     return frozenset(
-        (source_of(field).key or field.name).lower()
-        for field in fields
-        if INPUT in field.metadata and source_of(field).secret
+        name.lower()
+        for each in secret
+        if each.secret
+        for name in (each.key, each.arg, each.capability)
+        if name
     )
+
+
+def _kept(env: Mapping[str, str], secrets: frozenset[str]) -> dict[str, str]:
+    kept = {key: env[key] for key in env if key.startswith(_KEPT_VARIABLES)}
+    pairs = kept.get("CNI_ARGS", "").split(";")
+    for index, pair in enumerate(pairs):
+        key, separator, _ = pair.partition("=")
+        if separator and key.strip().lower() in secrets:
+            pairs[index] = f"{key}={REDACTED}"
+    return {**kept, "CNI_ARGS": ";".join(pairs)} if "CNI_ARGS" in kept else kept
 
 
 def _redacted(value: Any, secrets: frozenset[str]) -> Any:
@@ -89,6 +102,5 @@ def _redacted(value: Any, secrets: frozenset[str]) -> Any:
             for key, each in cast("dict[str, Any]", value).items()
         }
     if isinstance(value, list):
-        items: list[Any] = value
-        return [_redacted(each, secrets) for each in items]
+        return [_redacted(each, secrets) for each in cast("list[object]", value)]
     return value

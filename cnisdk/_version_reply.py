@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import select
+import time
 from collections.abc import Sequence
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 
 _PATIENCE = 0.5
-"""Seconds to wait for more input; the Go library sends it at once, others may send none."""
+"""Seconds to wait for input; the Go library sends it at once, others may send none."""
+_MOST = 1 << 20
+"""Bytes of input looked at."""
 
 
 def answer(supported: Sequence[str], stdin: BinaryIO, stdout: BinaryIO) -> int:
@@ -35,7 +38,8 @@ def _asked(stdin: BinaryIO) -> str:
         return ""
     if not isinstance(document, dict):
         return ""
-    asked = document.get("cniVersion")
+    folded = {key.lower(): value for key, value in cast("dict[str, object]", document).items()}
+    asked = folded.get("cniversion")
     return asked if isinstance(asked, str) else ""
 
 
@@ -44,9 +48,12 @@ def _read_what_comes(stdin: BinaryIO) -> bytes:
     try:
         fd = stdin.fileno()
     except (AttributeError, OSError):
-        return stdin.read()
+        return stdin.read(_MOST)
     received = b""
-    while not _complete(received) and select.select([fd], [], [], _PATIENCE)[0]:
+    end = time.monotonic() + _PATIENCE
+    while len(received) < _MOST and not _complete(received):
+        if not select.select([fd], [], [], max(0.0, end - time.monotonic()))[0]:
+            break
         chunk = os.read(fd, 65536)
         if not chunk:
             break
@@ -55,6 +62,8 @@ def _read_what_comes(stdin: BinaryIO) -> bytes:
 
 
 def _complete(received: bytes) -> bool:
+    if not received.rstrip().endswith(b"}"):
+        return False
     try:
         json.loads(received)
     except (ValueError, RecursionError):
