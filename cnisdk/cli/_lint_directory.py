@@ -6,6 +6,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from cnisdk.cli._findings import Sheet, did_you_mean
@@ -112,15 +113,9 @@ def _subnets(network: NetworkFile) -> Iterator[Subnet]:
             given += as_list(group)
         for each in given:
             subnet = as_object(each).get("subnet")
-            try:
-                yield (
-                    ipaddress.ip_network(subnet, strict=False) if isinstance(subnet, str) else _NONE
-                )
-            except ValueError:
-                continue
-
-
-_NONE = ipaddress.ip_network("0.0.0.0/32")
+            if isinstance(subnet, str):
+                with suppress(ValueError):
+                    yield ipaddress.ip_network(subnet, strict=False)
 
 
 def _check_drop_in_directories(

@@ -124,8 +124,8 @@ def check_network(path: str, types: Types) -> tuple[NetworkFile, list[Sheet]]:
             f'neither in "plugins" nor as *.conf in the directory {network.name or "of its name"}'
         )
         sheet.error("no-plugins", ("plugins",), "the network has no plugins", hint)
-    elif len(network.plugins) > 1 and version in versions.ALL[:2]:
-        message = f"plugins cannot be chained with cniVersion {version}: results are not passed on"
+    elif len(network.plugins) > 1 and document.get("cniVersion") in versions.ALL[:2]:
+        message = "plugins cannot be chained with this version: results are not passed on"
         sheet.warning("version", ("cniVersion",), message, "use 0.3.0 or newer")
     return network, sheets
 

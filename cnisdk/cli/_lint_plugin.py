@@ -59,12 +59,13 @@ def check_entry(entry: Entry, types: Types) -> None:
     sheet, path = entry.sheet, entry.path
     given = entry.document.get("type")
     if not isinstance(given, str) or not given or "/" in given:
-        problem = "a plugin needs a type" if given in {None, ""} else f"{shown(given)} is no type"
+        problem = f"{shown(given)} is no type" if given else "a plugin needs a type"
         sheet.error("type", (*path, "type"), problem, "a type is a file name in CNI_PATH")
         return
     _check_protocol_keys(entry)
     _check_installed(entry, types, given, (*path, "type"))
-    _check_place(entry, types)
+    if _is_misplaced(entry, types):
+        return
     _check_ipam(entry, types)
     _check_capabilities(entry, types)
     _check_against_class(entry, types)
@@ -109,7 +110,8 @@ def _check_installed(entry: Entry, types: Types, name: str, path: Path) -> None:
         )
 
 
-def _check_place(entry: Entry, types: Types) -> None:
+def _is_misplaced(entry: Entry, types: Types) -> bool:
+    """Note a plugin in the wrong place. Returns whether nothing more can be said of it there."""
     kind, path = types.kind(entry.type), (*entry.path, "type")
     if kind == "ipam":
         hint = (
@@ -131,6 +133,7 @@ def _check_place(entry: Entry, types: Types) -> None:
             "that name",
             "make it a network of its own",
         )
+    return kind == "ipam" or (kind == "chained" and entry.first)
 
 
 def _check_ipam(entry: Entry, types: Types) -> None:
@@ -203,10 +206,10 @@ def _known_capabilities(entry: Entry, types: Types) -> list[str] | None:
     if plugin is None:
         return None
     known = list(plugin.capabilities())
-    delegate = as_object(entry.document.get("ipam")).get("type")
-    if isinstance(delegate, str) and delegate:
-        ipam = types.plugin_class(delegate)
-        if ipam is None:
+    if entry.document.get("ipam") not in (None, {}):
+        delegate = as_object(entry.document["ipam"]).get("type")
+        ipam = types.plugin_class(delegate) if isinstance(delegate, str) else None
+        if ipam is None or ipam.kind != "ipam":
             return None
         known += ipam.capabilities()
     return list(dict.fromkeys(known))
