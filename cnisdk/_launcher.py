@@ -5,11 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
-
-if TYPE_CHECKING:
-    from cnisdk._answer import Completed
+from cnisdk._answer import Completed
 
 
 MARKER: Final = "# cnisdk launcher: "
@@ -77,8 +75,6 @@ def run_in_process(
     target: str, env: Mapping[str, str], stdin: bytes, stderr: BinaryIO
 ) -> Completed:
     """Run the plugin of a launcher here instead of in a process of its own, as observed from outside."""
-    from cnisdk._answer import Completed
-
     stdout = BytesIO()
     try:
         plugin = load(target)()
