@@ -127,7 +127,7 @@ def main() -> int:
         cells += [cell(go[name][i], go[empty][i]) for i in (0, 1)] if go else ["-", "-"]
         table.add_row(name, *cells)
         worst = max(worst, first[name] / first[empty], ours[name][0] / ours[empty][0])
-    console = Console()
+    console = Console(width=110)
     console.print(table)
     console.print(f"worst ADD: {worst:.2f} times an empty pool's, limit {LIMIT}")
     return int(worst > LIMIT)
