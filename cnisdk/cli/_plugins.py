@@ -69,15 +69,18 @@ def plugins(*, cni_path: CniPath = CNI_PATH, as_json: AsJson = False) -> None:
             (
                 Text(each.type, "bold"),
                 each.kind or Text(WELL_KNOWN.get(each.type, "?"), "dim"),
-                Text(each.problem, "red") if each.problem else version_range(each.versions),
+                Text("does not work", "red") if each.problem else version_range(each.versions),
                 ", ".join(each.capabilities) if each.capabilities is not None else Text("?", "dim"),
                 _whence(each),
             )
             for each in found
         ],
-        whole=["type", "kind"],
+        whole=["type", "kind", "versions"],
         cut=["from"],
     )
+    for each in found:
+        if each.problem:
+            line(clean(f"\n{each.path}: {each.problem}"), "red")
 
 
 def _whence(found: Found) -> Text:

@@ -48,7 +48,7 @@ def changed(path: str, value: object) -> dict[str, Any]:
 
 
 @pytest.fixture
-def lint(node, cnisdk):
+def lint(cnisdk):
     """Check a path; returns the findings."""
 
     def run(path, *words):
@@ -124,19 +124,33 @@ def test_a_finding_tells_file_line_column_and_path(node, cnisdk):
             "unknown-key",
             "warning",
         ),
-        ("plugins/0/ipam/range.start", 1, 'plugins[0].ipam["range.start"]', "unknown-key", "warning"),
+        (
+            "plugins/0/ipam/range.start",
+            1,
+            'plugins[0].ipam["range.start"]',
+            "unknown-key",
+            "warning",
+        ),
         ("plugins/0/runtimeConfig", {}, "plugins[0].runtimeConfig", "reserved-key", "warning"),
         ("plugins/0/prevResult", {}, "plugins[0].prevResult", "reserved-key", "warning"),
         ("plugins/0/args", {"cni": {}}, "plugins[0].args", "reserved-key", "warning"),
         ("plugins/0/cni.dev/x", 1, "", "reserved-key", "warning"),
         ("plugins/0/name", "other", "plugins[0].name", "overridden-key", "warning"),
         ("plugins/0/capabilities/mac", "yes", "plugins[0].capabilities.mac", "shape", "error"),
-        ("plugins/0/capabilities/macc", True, "plugins[0].capabilities.macc", "capability", "warning"),
+        (
+            "plugins/0/capabilities/macc",
+            True,
+            "plugins[0].capabilities.macc",
+            "capability",
+            "warning",
+        ),
         ("plugins/0/capabilities", [], "plugins[0].capabilities", "shape", "error"),
         ("plugins/1/capabilities", ..., "plugins[1]", "capability", "warning"),
     ],
 )
-def test_a_defect_is_found_where_it_is(node, lint, where, value, path, rule, severity):
+def test_a_defect_is_found_where_it_is(  # noqa: PLR0917
+    node, lint, where, value, path, rule, severity
+):
     """Each rule of a single network, with its JSON path and severity."""
     if where.endswith("cni.dev/x"):
         document = copy.deepcopy(GOOD)
@@ -183,7 +197,9 @@ def test_an_empty_ipam_section_says_that_no_address_is_wanted(node, lint):
         ("[" * 5000, 1, 102, "json"),
     ],
 )
-def test_what_is_no_json_object_is_located(node, lint, text, line, column, rule):
+def test_what_is_no_json_object_is_located(  # noqa: PLR0917
+    node, lint, text, line, column, rule
+):
     """plugins multus#931: empty and half-written files are the classic."""
     (finding,) = lint(node.write("10-x.conflist", text))
 
@@ -303,7 +319,7 @@ def test_what_cannot_be_read_is_reported(node, lint):
     assert [each["rule"] for each in lint(node.conf)] == ["unreadable", "unreadable"]
 
 
-def test_lint_needs_a_file_that_exists(node, cnisdk):
+def test_lint_needs_a_file_that_exists(cnisdk):
     """A typing error on the command line is a usage error."""
     assert cnisdk("lint").code == 2
     assert cnisdk("lint", "/nonexistent/file").code == 2
@@ -317,7 +333,9 @@ def test_rules_can_be_listed(cnisdk):
     assert outcome.json == RULES
 
 
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+SCALARS = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+)
 DOCUMENTS = st.recursive(
     SCALARS | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
 )
