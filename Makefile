@@ -44,6 +44,7 @@ types: $(VENV)/.group-typing  ## Check types with mypy and pyright.
 
 bench: $(VENV)/.setup  ## Measure latencies, next to the Go plugins where they are installed.
 	@$(py) testing/bench/run.py
+	@$(py) testing/bench/host_local_growth.py
 
 check: test lint types  ## All of test, lint and types.
 
