@@ -20,7 +20,7 @@ _EXIT_CODES = """\
 
 **Variables** of cnitool work too: NETCONFPATH, CNI_PATH, CAP_ARGS, CNI_ARGS, CNI_IFNAME. Colours are used on
 a terminal only, and not when NO_COLOR is set. With --json a command prints one JSON document on stdout, a
-failed CNI operation its error object {cniVersion, code, msg, details}.
+failed CNI operation its error object {cniVersion, code, msg, details}, any other failure {error, next}.
 """
 
 app = typer.Typer(

@@ -66,7 +66,8 @@ def install(
             )
             for each in done
         ],
-        whole=["type", "versions"],
+        whole=["type", "versions", "change"],
+        cut=["plugin"],
     )
     line(f"\nin {clean(bin_dir)}", "dim")
 
