@@ -40,7 +40,7 @@ class Report:
         unspeakable = errors.InternalError(
             f"unexpected error in {self.plugin} {self.verb}: {type(failure).__name__}"
         )
-        # A signal may come in between, and an author's error may fail to say what it is.
+        # A signal may come in between, and an author's CniError may fail to say what it is.
         for candidate in (failure, failure, unspeakable):
             try:
                 self._send(candidate, stdout, stderr)
@@ -76,7 +76,10 @@ def as_cni_error(failure: BaseException, plugin: str, verb: str) -> errors.CniEr
         return failure.error
     if isinstance(failure, KeyboardInterrupt):
         return errors.TryAgainLater(f"{verb} was interrupted")
-    text = f"{type(failure).__name__}: {failure}" if str(failure) else type(failure).__name__
+    try:
+        text = f"{type(failure).__name__}: {failure}".removesuffix(": ")
+    except Exception:  # noqa: BLE001  # an author's error may fail to say what it is
+        text = type(failure).__name__
     return errors.InternalError(
         f"unexpected error in {plugin} {verb}: {text}", details="the log has the traceback"
     )

@@ -1,0 +1,7 @@
+"""Makes `toys`, the plugins these tests call, importable."""
+
+import sys
+from pathlib import Path
+
+
+sys.path.insert(0, str(Path(__file__).parent))
