@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from typing import TYPE_CHECKING
 
@@ -56,8 +57,6 @@ def open_namespace(
     Raises:
         errors.InvalidNetns: the path is missing or names no network namespace (code 8).
     """
-    import fcntl
-
     try:
         # O_NONBLOCK: opening a FIFO somebody left there must not hang.
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -85,10 +84,10 @@ def _namespace(
     rollback: Rollback | None,
     deadline: Deadline | None,
 ) -> Namespace:
-    from cnisdk._net._kernel import NetlinkKernel
+    from cnisdk._net._kernel import NetlinkKernel  # noqa: PLC0415  # 40 ms
 
     def firewall() -> Firewall:
-        from cnisdk._net._firewall import KernelFirewall
+        from cnisdk._net._firewall import KernelFirewall  # noqa: PLC0415  # few plugins filter
 
         return KernelFirewall(fd, deadline=deadline)
 

@@ -10,12 +10,12 @@ from cnisdk._net._types import MAIN_TABLE, SCOPE_LINK, KernelRoute, Link
 
 if TYPE_CHECKING:
     from cnisdk._deadline import Deadline
-    from cnisdk._net._namespace import Namespace
+    from cnisdk._net._space import Space
     from cnisdk._result import Ip, Result, Route
 
 
 def configure(
-    netns: Namespace, link: Link, result: Result, *, dad: bool, up: bool, deadline: Deadline
+    netns: Space, link: Link, result: Result, *, dad: bool, up: bool, deadline: Deadline
 ) -> None:
     """See `Namespace.configure`."""
     ips = assigned(result, link.name)
@@ -77,7 +77,7 @@ def kernel_route(route: Route, result: Result) -> KernelRoute:
     )
 
 
-def _prepare_ipv6(netns: Namespace, name: str, *, dad: bool) -> None:
+def _prepare_ipv6(netns: Space, name: str, *, dad: bool) -> None:
     settings: list[tuple[str, str, Any]] = [
         ("lo/disable_ipv6", "0", False),
         (f"{name}/disable_ipv6", "0", False),
@@ -91,7 +91,7 @@ def _prepare_ipv6(netns: Namespace, name: str, *, dad: bool) -> None:
         netns.set_sysctl(f"ipv6/conf/{setting}", value, required=required)
 
 
-def _wait_for_detection(netns: Namespace, link: Link, deadline: Deadline) -> None:
+def _wait_for_detection(netns: Space, link: Link, deadline: Deadline) -> None:
     with deadline.step(f"waiting for duplicate address detection on {link.name}"):
         found = netns.kernel.wait_addresses(link.index, deadline)
     for address in found:

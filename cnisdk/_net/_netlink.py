@@ -21,6 +21,9 @@ _MESSAGE_TLV = 1
 _RECEIVE = 1 << 18
 _DUMP_TRIES = 12
 _REPLY_SECONDS = 20.0
+_LONGEST_WAIT = 3600.0
+_BATCH = 64
+"""Requests of one call: the answers to all of them have to fit into the socket's buffer."""
 
 
 class KernelRefusal(OSError):
@@ -54,7 +57,9 @@ class Netlink:
         self._sequence = 0
 
     def batch(self, requests: Sequence[bytearray]) -> list[list[bytes]]:
-        """Send requests in one call; each asks for an acknowledgement.
+        """Send requests in one call, or in as few as possible; each asks for an acknowledgement.
+
+        The kernel goes on after a refusal: what follows in the same call has been tried.
 
         Returns:
             For each request the messages that answered it.
@@ -62,6 +67,16 @@ class Netlink:
         Raises:
             KernelRefusal: the first request that was refused.
         """
+        answers: list[list[bytes]] = []
+        for start in range(0, len(requests), _BATCH):
+            try:
+                answers += self._batch(requests[start : start + _BATCH])
+            except KernelRefusal as refusal:
+                refusal.position += start
+                raise
+        return answers
+
+    def _batch(self, requests: Sequence[bytearray]) -> list[list[bytes]]:
         first = self._sequence + 1
         for request in requests:
             self._number(request)
@@ -118,7 +133,7 @@ class Netlink:
 
     def wait(self, seconds: float) -> bool:
         """Wait for an event; drains what has come. Returns whether there was one."""
-        if not select.select([self._socket], [], [], seconds)[0]:
+        if not select.select([self._socket], [], [], min(seconds, _LONGEST_WAIT))[0]:
             return False
         try:
             self._socket.recv(_RECEIVE)
@@ -160,6 +175,8 @@ def _refusal(flags: int, message: bytes) -> tuple[int, str]:
     while offset + 4 <= len(message):
         length, kind = struct.unpack_from("=HH", message, offset)
         if kind & 0x3FFF == _MESSAGE_TLV:
-            return number, message[offset + 4 : offset + length].rstrip(b"\0").decode(errors="replace")
+            return number, message[offset + 4 : offset + length].rstrip(b"\0").decode(
+                errors="replace"
+            )
         offset += max((length + 3) & ~3, 4)
     return number, ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,8 +23,9 @@ def entered(fd: int | None) -> Generator[None]:
         return
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
-        _setns(fd)
         try:
+            # Inside: a signal that comes as the call returns must not leave us there.
+            _setns(fd)
             yield
         finally:
             _setns(home)
@@ -33,10 +34,11 @@ def entered(fd: int | None) -> Generator[None]:
 
 
 def _setns(fd: int) -> None:
-    if hasattr(os, "setns"):  # Python 3.12
-        os.setns(fd, _CLONE_NEWNET)
+    setns: Callable[[int, int], None] | None = getattr(os, "setns", None)
+    if setns is not None:  # Python 3.12
+        setns(fd, _CLONE_NEWNET)
         return
-    import ctypes
+    import ctypes  # noqa: PLC0415  # 3 ms that newer Pythons need not spend
 
     libc: Any = ctypes.CDLL(None, use_errno=True)
     if libc.setns(fd, _CLONE_NEWNET) != 0:

@@ -11,13 +11,13 @@ from cnisdk._net._types import KernelRoute, Link
 
 
 if TYPE_CHECKING:
-    from cnisdk._net._namespace import Namespace
+    from cnisdk._net._space import Space
     from cnisdk._result import IpInterface, Result, Route
 
 _IPV6_DEFAULT_METRIC = 1024
 
 
-def expect_result(netns: Namespace, result: Result, name: str, *, up: bool) -> None:
+def expect_result(netns: Space, result: Result, name: str, *, up: bool) -> None:
     """See `Namespace.expect`."""
     expected = result.interface(name, netns.path)
     if expected is None:
@@ -37,7 +37,7 @@ def expect_result(netns: Namespace, result: Result, name: str, *, up: bool) -> N
         _expect_route(netns, route, kernel_route(route, result), present)
 
 
-def expect_address(netns: Namespace, link: Link, address: IpInterface) -> None:
+def expect_address(netns: Space, link: Link, address: IpInterface) -> None:
     """Raise an error when the link has not this address."""
     present = netns.kernel.addresses(link.index)
     if any(each.interface == address for each in present):
@@ -50,7 +50,7 @@ def expect_address(netns: Namespace, link: Link, address: IpInterface) -> None:
 
 
 def _expect_subnet_route(
-    netns: Namespace, link: Link, address: IpInterface, present: Sequence[KernelRoute]
+    netns: Space, link: Link, address: IpInterface, present: Sequence[KernelRoute]
 ) -> None:
     # W-CHK-1: sbr and vrf move this route to another table, so any table will do.
     network = address.network
@@ -63,7 +63,7 @@ def _expect_subnet_route(
 
 
 def _expect_route(
-    netns: Namespace, route: Route, wanted: KernelRoute, present: Sequence[KernelRoute]
+    netns: Space, route: Route, wanted: KernelRoute, present: Sequence[KernelRoute]
 ) -> None:
     candidates = [each for each in present if each.dst == wanted.dst]
     differences = ["it is not there"]

@@ -316,8 +316,8 @@ class FakeKernel:
         if up:
             self.machine.change(f"set {name} up")
             self.by_name[name] = attrs.evolve(self.by_name[name], up=True)
-            for address in self.by_name[name].addresses:
-                self._connect(name, ip_interface(address))
+            for text in self.by_name[name].addresses:
+                self._connect(name, ip_interface(text))
         for route in routes:
             self.machine.change(f"add route to {route.dst} on {name}")
             self._add_route(name, route)

@@ -1,0 +1,92 @@
+"""Giving links addresses, routes and forwarding."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cnisdk import errors
+from cnisdk._net._configure import configure
+from cnisdk._net._space import Space
+from cnisdk._net._types import Link
+
+
+if TYPE_CHECKING:
+    from cnisdk._result import IpInterface, Result
+
+FORWARDING = {4: "ipv4/ip_forward", 6: "ipv6/conf/all/forwarding"}
+
+
+class AddressVerbs(Space):
+    """The verbs of `Namespace` for addresses, routes and forwarding."""
+
+    def addresses(self, name: str) -> list[IpInterface]:
+        """The addresses of a link, with prefix length."""
+        with self._named(f'addresses of "{name}"'):
+            found = self.kernel.addresses(self.expect_link(name).index)
+        return [each.interface for each in found]
+
+    def ensure_address(self, name: str, address: IpInterface, *, replace: bool = False) -> None:
+        """Give a shared link a gateway address.
+
+        Args:
+            name: The link, for example the bridge.
+            address: Address with prefix length.
+            replace: Take away another IPv4 address, or an overlapping IPv6 one, instead of failing.
+
+        Raises:
+            errors.InvalidConfig: it has such an address and ``replace`` is not set (code 7).
+        """
+        with self._named(f'address {address} on "{name}"'):
+            link = self.expect_link(name)
+            present = [each.interface for each in self.kernel.addresses(link.index)]
+            if address in present:
+                return
+            rivals = [each for each in present if _are_rivals(each, address)]
+            if rivals and not replace:
+                raise errors.InvalidConfig(
+                    f'"{name}" already has an IP address different from {address}: {rivals[0]}',
+                    details="set forceAddress to replace it, use another bridge, or remove it: "
+                    f"ip address del {rivals[0]} dev {name}",
+                )
+            for rival in rivals:
+                self.kernel.remove_address(link.index, rival)
+            self._add_shared_address(link, address)
+
+    def _add_shared_address(self, link: Link, address: IpInterface) -> None:
+        try:
+            self.kernel.add_address(link.index, address)
+        except FileExistsError:
+            return  # another container's ADD was faster
+        if link.kind == "bridge":
+            # Somebody else's bridge may take its MAC from its ports; containers remember the gateway's.
+            self.kernel.change_link(link.index, mac=link.mac)
+
+    def configure(self, name: str, result: Result, *, dad: bool = False, up: bool = True) -> None:
+        """Give a container's interface the addresses and routes of a result, and set it up.
+
+        Args:
+            name: The interface.
+            result: Its addresses for this interface and its routes are applied: gw, mtu, advmss,
+                priority, table and scope included.
+            dad: Run IPv6 duplicate address detection and wait for it.
+            up: Set the interface up.
+
+        Raises:
+            errors.CniError: names the address or route the kernel refused.
+        """
+        with self._named(f'configuration of "{name}" in {self}'):
+            link = self.expect_link(name)
+            configure(self, link, result, dad=dad, up=up, deadline=self._deadline)
+
+    def enable_forwarding(self, version: int) -> None:
+        """Let the kernel forward IPv4 or IPv6 packets; no write when it does already."""
+        self.set_sysctl(FORWARDING[version], "1")
+
+
+def _are_rivals(present: IpInterface, wanted: IpInterface) -> bool:
+    """Whether a gateway cannot have both: any two of IPv4, overlapping ones of IPv6."""
+    if present.version != wanted.version:
+        return False
+    return wanted.version == 4 or (
+        present.network.overlaps(wanted.network) and not present.is_link_local
+    )

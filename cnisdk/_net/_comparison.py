@@ -1,0 +1,68 @@
+"""CHECK: comparing a namespace with what ADD had made of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cnisdk import errors
+from cnisdk._net._addresses import FORWARDING
+from cnisdk._net._space import Space
+from cnisdk._net._types import Link
+from cnisdk._net._verify import expect_address, expect_result
+
+
+if TYPE_CHECKING:
+    from cnisdk._result import IpInterface, Result
+
+
+class CheckVerbs(Space):
+    """The verbs of `Namespace` that compare."""
+
+    def expect_peer(
+        self, link: Link, *, master: str, mac: str | None = None, mtu: int | None = None
+    ) -> Link:
+        """The end here of a veth whose other end is ``link``, a port of the bridge ``master``.
+
+        Args:
+            link: The end in the container.
+            master: The bridge.
+            mac: Hardware address of the end here.
+            mtu: MTU of the end here in bytes.
+
+        Raises:
+            errors.CniError: there is none, or it is not as it should be.
+        """
+        with self._named(f'host end of "{link.name}"'):
+            host = self.kernel.link_by_index(link.peer_index) if link.peer_index else None
+        if host is None or host.kind != "veth" or host.peer_index != link.index:
+            raise errors.CniError(f'the host end of the veth "{link.name}" was not found on {self}')
+        if host.master != self.expect_link(master).index:
+            raise errors.CniError(f'"{host.name}" is not a port of the bridge "{master}"')
+        self._compare(host, mac=mac, mtu=mtu, up=True)
+        return host
+
+    def expect_address(self, name: str, address: IpInterface) -> None:
+        """Raise an error when a link has not this address with this prefix length."""
+        link = self.expect_link(name)
+        with self._named(f'addresses of "{name}" in {self}'):
+            expect_address(self, link, address)
+
+    def expect_forwarding(self, version: int) -> None:
+        """Raise an error when the kernel does not forward IPv4 or IPv6 packets."""
+        if self.sysctl(FORWARDING[version]) != "1":
+            raise errors.CniError(
+                f"IPv{version} forwarding is off on {self}",
+                details=f"sysctl net/{FORWARDING[version]} should be 1",
+            )
+
+    def expect(self, result: Result, name: str, *, up: bool = True) -> None:
+        """Compare an interface with what a result says of it: CHECK.
+
+        Interface state, MAC, MTU, addresses, and routes with gateway, table, metric, scope, mtu and
+        advmss. What a later chained plugin added, or moved to another table, is tolerated.
+
+        Raises:
+            errors.CniError: names the object that is missing or altered.
+        """
+        with self._named(f'state of "{name}" in {self}'):
+            expect_result(self, result, name, up=up)

@@ -1,0 +1,95 @@
+"""What the kernel answers, as facts."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_interface, ip_network
+from typing import Any
+
+from cnisdk._net._kernel._messages import AddressMessage, LinkMessage, RouteMessage
+from cnisdk._net._types import Address, KernelRoute, Link
+
+
+_IFF_UP = 0x1
+_UNICAST, _LOCAL_TABLE = 1, 255
+_ANYWHERE = {2: "0.0.0.0", 10: "::"}  # noqa: S104  # by address family; nothing is bound
+
+
+def link(data: bytes) -> Link:
+    """A link."""
+    message = _decoded(LinkMessage, data)
+    info = message.get_attr("IFLA_LINKINFO")
+    kind = (info.get_attr("IFLA_INFO_KIND") if info else None) or ""
+    port = None
+    if info is not None and info.get_attr("IFLA_INFO_SLAVE_KIND") == "bridge":
+        port = info.get_attr("IFLA_INFO_SLAVE_DATA")
+    return Link(
+        index=message["index"],
+        name=message.get_attr("IFLA_IFNAME") or "",
+        kind=kind,
+        mac=message.get_attr("IFLA_ADDRESS") or "",
+        mtu=message.get_attr("IFLA_MTU") or 0,
+        up=bool(message["flags"] & _IFF_UP),
+        master=message.get_attr("IFLA_MASTER"),
+        alias=message.get_attr("IFLA_IFALIAS") or "",
+        operstate=(message.get_attr("IFLA_OPERSTATE") or "unknown").lower(),
+        peer_index=message.get_attr("IFLA_LINK") if kind == "veth" else None,
+        promiscuity=message.get_attr("IFLA_PROMISCUITY") or 0,
+        hairpin=_port_flag(port, "IFLA_BRPORT_MODE"),
+        isolated=_port_flag(port, "IFLA_BRPORT_ISOLATED"),
+    )
+
+
+def addresses(index: int, messages: list[bytes]) -> list[Address]:
+    """The addresses of one link; an older kernel sends those of all."""
+    found = [_decoded(AddressMessage, each) for each in messages]
+    return [_address(each) for each in found if each["index"] == index]
+
+
+def routes(data: bytes) -> list[KernelRoute]:
+    """The next hops of one unicast route; nothing for a route of another kind or the local table."""
+    message = _decoded(RouteMessage, data)
+    table = message.get_attr("RTA_TABLE") or message["table"]
+    if message["type"] != _UNICAST or table == _LOCAL_TABLE:
+        return []
+    metrics = message.get_attr("RTA_METRICS")
+    start = message.get_attr("RTA_DST") or _ANYWHERE[message["family"]]
+    dst = ip_network(f"{start}/{message['dst_len']}")
+    hops = message.get_attr("RTA_MULTIPATH")
+    ends = (
+        [(hop.get_attr("RTA_GATEWAY"), hop["oif"]) for hop in hops]
+        if hops
+        else [(message.get_attr("RTA_GATEWAY"), message.get_attr("RTA_OIF"))]
+    )
+    return [
+        KernelRoute(
+            dst=dst,
+            gw=ip_address(gw) if gw else None,
+            index=index,
+            table=table,
+            priority=message.get_attr("RTA_PRIORITY") or 0,
+            scope=message["scope"],
+            mtu=(metrics.get_attr("RTAX_MTU") if metrics else 0) or 0,
+            advmss=(metrics.get_attr("RTAX_ADVMSS") if metrics else 0) or 0,
+        )
+        for gw, index in ends
+    ]
+
+
+def _decoded(message_class: Any, data: bytes) -> Any:
+    message = message_class(data)
+    message.decode()
+    return message
+
+
+def _port_flag(port: Any, name: str) -> bool | None:
+    value = port.get_attr(name) if port is not None else None
+    return None if value is None else bool(value)
+
+
+def _address(message: Any) -> Address:
+    text = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
+    flags = message.get_attr("IFA_FLAGS")
+    return Address(
+        interface=ip_interface(f"{text}/{message['prefixlen']}"),
+        flags=message["flags"] if flags is None else flags,
+    )

@@ -1,0 +1,184 @@
+"""Requests to the kernel, as the bytes rtnetlink takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from cnisdk._net._kernel._messages import AddressMessage, LinkMessage, RouteMessage
+from cnisdk._net._types import IFA_F_NODAD, KernelRoute
+
+
+if TYPE_CHECKING:
+    from cnisdk._net._protocol import PeerSpec
+    from cnisdk._result import IpInterface
+
+FAMILY = {4: 2, 6: 10}
+_NEWLINK, _DELLINK, _GETLINK, _SETLINK = 16, 17, 18, 19
+_NEWADDR, _DELADDR, _GETADDR = 20, 21, 22
+_NEWROUTE, _GETROUTE = 24, 26
+_REQUEST, _ACK, _EXCL, _CREATE, _DUMP = 0x1, 0x4, 0x200, 0x400, 0x300
+_IFF_UP, _IFF_PROMISC = 0x1, 0x100
+_LARGEST_PREFIX_WITH_BROADCAST = 30
+_UNICAST, _BOOT = 1, 3
+_BIG_TABLES = 252
+"""RT_TABLE_COMPAT: the table's number does not fit into the header."""
+
+Attributes = list[tuple[str, Any]]
+
+
+def get_link(*, name: str = "", index: int = 0) -> bytearray:
+    """Ask for a link by name or index."""
+    attrs: Attributes = [("IFLA_IFNAME", name)] if name else []
+    return _request(LinkMessage, _GETLINK, fields={"index": index}, attrs=attrs)
+
+
+def dump_links() -> bytearray:
+    """Ask for all links."""
+    return _request(LinkMessage, _GETLINK, flags=_DUMP)
+
+
+def new_link(
+    name: str,
+    kind: str,
+    *,
+    mac: str,
+    mtu: int,
+    master: int | None,
+    peer: PeerSpec | None,
+) -> bytearray:
+    """Make a link with all the kernel takes at once; a veth's other end included."""
+    info: Attributes = [("IFLA_INFO_KIND", kind)]
+    if peer is not None:
+        info.append(("IFLA_INFO_DATA", {"attrs": [("VETH_INFO_PEER", _peer(peer, mtu))]}))
+    attrs = _end(name, mac, mtu)
+    if master is not None:
+        attrs.append(("IFLA_MASTER", master))
+    attrs.append(("IFLA_LINKINFO", {"attrs": info}))
+    return _request(LinkMessage, _NEWLINK, attrs=attrs, flags=_CREATE | _EXCL)
+
+
+def change_link(
+    index: int,
+    *,
+    up: bool | None = None,
+    mac: str = "",
+    mtu: int = 0,
+    alias: str | None = None,
+    promisc: bool | None = None,
+    hairpin: bool | None = None,
+    isolated: bool | None = None,
+) -> bytearray:
+    """Change what is given."""
+    attrs: Attributes = []
+    if mac:
+        attrs.append(("IFLA_ADDRESS", mac))
+    if mtu:
+        attrs.append(("IFLA_MTU", mtu))
+    if alias is not None:
+        attrs.append(("IFLA_IFALIAS", alias))
+    wanted = {_IFF_UP: up, _IFF_PROMISC: promisc}
+    fields = {
+        "index": index,
+        "flags": sum(flag for flag, value in wanted.items() if value),
+        "change": sum(flag for flag, value in wanted.items() if value is not None),
+    }
+    port = {"IFLA_BRPORT_MODE": hairpin, "IFLA_BRPORT_ISOLATED": isolated}
+    flags = [(name, int(value)) for name, value in port.items() if value is not None]
+    if flags:
+        slave = [("IFLA_INFO_SLAVE_KIND", "bridge"), ("IFLA_INFO_SLAVE_DATA", {"attrs": flags})]
+        attrs.append(("IFLA_LINKINFO", {"attrs": slave}))
+    # RTM_NEWLINK without NLM_F_CREATE changes what is there; RTM_SETLINK ignores slave data.
+    return _request(LinkMessage, _NEWLINK, fields=fields, attrs=attrs)
+
+
+def remove_link(index: int) -> bytearray:
+    """Remove a link."""
+    return _request(LinkMessage, _DELLINK, fields={"index": index})
+
+
+def dump_addresses(index: int) -> bytearray:
+    """Ask for the addresses of a link."""
+    return _request(AddressMessage, _GETADDR, fields={"index": index}, flags=_DUMP)
+
+
+def new_address(index: int, address: IpInterface, *, dad: bool) -> bytearray:
+    """Add an address, with its broadcast address where there is one."""
+    attrs: Attributes = [("IFA_LOCAL", str(address.ip)), ("IFA_ADDRESS", str(address.ip))]
+    if address.version == 4 and address.network.prefixlen <= _LARGEST_PREFIX_WITH_BROADCAST:
+        attrs.append(("IFA_BROADCAST", str(address.network.broadcast_address)))
+    if address.version == 6 and not dad:
+        attrs.append(("IFA_FLAGS", IFA_F_NODAD))
+    fields = _address_fields(index, address)
+    return _request(AddressMessage, _NEWADDR, fields=fields, attrs=attrs, flags=_CREATE | _EXCL)
+
+
+def remove_address(index: int, address: IpInterface) -> bytearray:
+    """Remove an address."""
+    attrs: Attributes = [("IFA_LOCAL", str(address.ip))]
+    return _request(AddressMessage, _DELADDR, fields=_address_fields(index, address), attrs=attrs)
+
+
+def dump_routes(version: int) -> bytearray:
+    """Ask for the routes of IPv4 or IPv6."""
+    return _request(RouteMessage, _GETROUTE, fields={"family": FAMILY[version]}, flags=_DUMP)
+
+
+def new_route(index: int, route: KernelRoute) -> bytearray:
+    """Add a route; several gateways for one destination may stand side by side."""
+    attrs: Attributes = [("RTA_OIF", index), ("RTA_TABLE", route.table)]
+    if route.dst.prefixlen:
+        attrs.append(("RTA_DST", str(route.dst.network_address)))
+    if route.gw is not None:
+        attrs.append(("RTA_GATEWAY", str(route.gw)))
+    if route.priority:
+        attrs.append(("RTA_PRIORITY", route.priority))
+    metrics = {"RTAX_MTU": route.mtu, "RTAX_ADVMSS": route.advmss}
+    given = [(name, value) for name, value in metrics.items() if value]
+    if given:
+        attrs.append(("RTA_METRICS", {"attrs": given}))
+    fields = {
+        "family": FAMILY[route.dst.version],
+        "dst_len": route.dst.prefixlen,
+        "table": route.table if route.table < 256 else _BIG_TABLES,
+        "proto": _BOOT,
+        "type": _UNICAST,
+        "scope": route.scope or 0,
+    }
+    return _request(RouteMessage, _NEWROUTE, fields=fields, attrs=attrs, flags=_CREATE)
+
+
+def _request(
+    message_class: Any,
+    kind: int,
+    *,
+    fields: Mapping[str, int] | None = None,
+    attrs: Attributes | None = None,
+    flags: int = 0,
+) -> bytearray:
+    message = message_class()
+    for name, value in (fields or {}).items():
+        message[name] = value
+    message["attrs"] = attrs or []
+    message["header"]["type"] = kind
+    message["header"]["flags"] = _REQUEST | flags | (0 if flags == _DUMP else _ACK)
+    message.encode()
+    return bytearray(message.data)
+
+
+def _end(name: str, mac: str, mtu: int) -> Attributes:
+    attrs: Attributes = [("IFLA_IFNAME", name), ("IFLA_ADDRESS", mac)]
+    return [*attrs, ("IFLA_MTU", mtu)] if mtu else attrs
+
+
+def _peer(peer: PeerSpec, mtu: int) -> dict[str, Any]:
+    attrs = _end(peer.name, peer.mac, mtu)
+    fd = getattr(peer.kernel, "netns_fd", None)
+    if fd is not None:
+        attrs.append(("IFLA_NET_NS_FD", fd))
+    return {"attrs": attrs}
+
+
+def _address_fields(index: int, address: IpInterface) -> dict[str, int]:
+    prefix = address.network.prefixlen
+    return {"index": index, "family": FAMILY[address.version], "prefixlen": prefix}

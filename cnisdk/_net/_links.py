@@ -1,0 +1,280 @@
+"""Making, changing and removing links."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from cnisdk import errors
+from cnisdk._deadline import Deadline
+from cnisdk._names import Attachment, short_hash
+from cnisdk._net._protocol import PeerSpec
+from cnisdk._net._space import Space
+from cnisdk._net._types import Link, Veth
+from cnisdk._result import Interface
+
+
+if TYPE_CHECKING:
+    from cnisdk._net._namespace import Namespace
+
+_NAME_TRIES = 3
+_PORT_SECONDS = 10.0
+_MAC_BYTES = 6
+
+
+class LinkVerbs(Space):
+    """The verbs of `Namespace` for links."""
+
+    def ensure_bridge(self, name: str, *, mtu: int = 0, promisc: bool | None = None) -> Interface:
+        """Make a bridge unless it is there, set it up.
+
+        Args:
+            name: The bridge's name.
+            mtu: Of a new bridge, in bytes; 0 for the kernel's default. The kernel keeps the MTU of a
+                bridge at that of its smallest port, see `add_veth`.
+            promisc: Set the bridge promiscuous; None to leave it.
+
+        Raises:
+            errors.InvalidConfig: the name is another device's (code 7).
+        """
+        with self._named(f'bridge "{name}"'):
+            bridge = self.kernel.link(name) or self._new_bridge(name, mtu)
+            if bridge.kind != "bridge":
+                raise errors.InvalidConfig(
+                    f'"{name}" already exists but is not a bridge '
+                    f"({bridge.kind or 'a plain device'})",
+                    details="remove or rename it, or configure another bridge name",
+                )
+            # CVE-2020-10749: no router advertisements from containers, whoever made the bridge.
+            self.set_sysctl(f"ipv6/conf/{name}/accept_ra", "0", required=False)
+            wanted_promisc = promisc if promisc and not bridge.promiscuity else None
+            if not bridge.up or wanted_promisc:
+                self.kernel.change_link(bridge.index, up=True, promisc=wanted_promisc)
+                return self.interface(name)
+        return self._shown(bridge)
+
+    def _new_bridge(self, name: str, mtu: int) -> Link:
+        try:
+            # A MAC of its own: otherwise it changes with the lowest of its ports (cni#285).
+            return self.kernel.add_link(name, "bridge", mac=_random_mac(), mtu=mtu)
+        except FileExistsError:
+            return self.expect_link(name)  # another container's ADD was faster
+
+    def add_veth(
+        self,
+        *,
+        peer: str,
+        into: Namespace,
+        mac: str | None = None,
+        mtu: int = 0,
+        master: str | None = None,
+        hairpin: bool = False,
+        isolated: bool = False,
+    ) -> Veth:
+        """Make a veth pair: one end here, the other in a container.
+
+        Args:
+            peer: Name of the container's end.
+            into: The container's namespace.
+            mac: Hardware address of the container's end; None for a random one.
+            mtu: Of both ends, in bytes; 0 for the kernel's default. A bridge whose MTU somebody set by
+                hand is lowered to it, or frames from the bridge would be lost.
+            master: Bridge the end here becomes a port of.
+            hairpin: Bridge port flag: frames may go back out where they came in.
+            isolated: Bridge port flag: no traffic with other isolated ports.
+
+        Raises:
+            errors.InvalidEnvironment: the container already has an interface of that name (code 4).
+            errors.InvalidConfig: ``mac`` is no hardware address (code 7).
+        """
+        mac = normal_mac(mac) if mac else _random_mac()
+        self._refuse_taken(peer, into)
+        with self._named(f'veth for "{peer}" in {into}'):
+            bridge = self.expect_link(master) if master else None
+            spec = PeerSpec(kernel=into.kernel, name=peer, mac=mac)
+            host = self._add_host_end(spec, into, mtu, bridge.index if bridge else None)
+            self.set_sysctl(f"ipv6/conf/{host.name}/accept_ra", "0", required=False)
+            self.kernel.change_link(
+                host.index, up=True, hairpin=hairpin or None, isolated=isolated or None
+            )
+            if bridge is not None and mtu:
+                self._limit_mtu(bridge.index, mtu)
+        container = into.expect_link(peer)
+        return Veth(self._shown(host), Interface(peer, mac, container.mtu, into.path))
+
+    def _limit_mtu(self, bridge: int, mtu: int) -> None:
+        """W-BR-5: the kernel does this by itself, but not where somebody set the bridge's MTU."""
+        link = self.kernel.link_by_index(bridge)
+        if link is not None and link.mtu > mtu:
+            self.kernel.change_link(bridge, mtu=mtu)
+
+    def _refuse_taken(self, name: str, space: Namespace) -> None:
+        taken = space.link(name)
+        if taken is not None:
+            raise errors.InvalidEnvironment(
+                f'CNI_IFNAME: interface "{name}" already exists in {space}',
+                details=f"it is a {taken.kind or 'plain'} device with MAC {taken.mac}; a DEL of the "
+                "earlier attachment removes it",
+            )
+
+    def _add_host_end(self, peer: PeerSpec, into: Namespace, mtu: int, master: int | None) -> Link:
+        owner, rollback = self._owner, self._rollback
+        if owner is not None and rollback is not None:
+            # Queued first, so that nothing can come between making and queueing.
+            rollback.add(self._remove_veths_of, owner)
+        for name in self._veth_names():
+            for _ in range(2):  # a second time after removing what a crash of an earlier ADD left
+                try:
+                    host = self.kernel.add_link(
+                        name,
+                        "veth",
+                        mac=_random_mac(),
+                        mtu=mtu,
+                        alias=owner.owner_tag if owner is not None else "",
+                        master=master,
+                        peer=peer,
+                    )
+                except FileExistsError:
+                    self._refuse_taken(peer.name, into)
+                    if not self._remove_if_owned(name):
+                        break  # W-VETH-1: somebody else's; another name will do
+                else:
+                    if owner is None and rollback is not None:
+                        rollback.add(self.remove_link, name)
+                    return host
+        raise errors.TryAgainLater(f"no free name for a veth on {self}")
+
+    def _veth_names(self) -> list[str]:
+        """The names this attachment's host end may have; the first one nearly always is it."""
+        if self._owner is None:
+            return [f"veth{os.urandom(4).hex()}" for _ in range(_NAME_TRIES)]
+        return veth_names(self._owner)
+
+    def set_up(self, name: str) -> None:
+        """Set a link up."""
+        self._change(name, up=True)
+
+    def set_down(self, name: str) -> None:
+        """Set a link down."""
+        self._change(name, up=False)
+
+    def set_mac(self, name: str, mac: str) -> None:
+        """Change a link's hardware address."""
+        self._change(name, mac=normal_mac(mac))
+
+    def set_alias(self, name: str, alias: str) -> None:
+        """Change a link's alias."""
+        self._change(name, alias=alias)
+
+    def _change(
+        self, name: str, *, up: bool | None = None, mac: str = "", alias: str | None = None
+    ) -> None:
+        with self._named(f'interface "{name}"'):
+            self.kernel.change_link(self.expect_link(name).index, up=up, mac=mac, alias=alias)
+
+    def remove_link(self, name: str, *, kind: str = "") -> bool:
+        """Remove a link, if it is there.
+
+        Args:
+            name: The link.
+            kind: Leave a link of another kind alone; "" for any.
+
+        Returns:
+            Whether there was one.
+        """
+        with self._named(f'interface "{name}"'):
+            link = self.kernel.link(name)
+            if link is None or (kind and link.kind != kind):
+                return False
+            return self._remove(link)
+
+    def _remove(self, link: Link) -> bool:
+        try:
+            self.kernel.remove_link(link.index)
+        except OSError as failure:
+            if failure.errno in {errno.ENODEV, errno.ENXIO}:
+                return False  # gone meanwhile, for example with the container
+            raise
+        return True
+
+    def _remove_veths_of(self, attachment: Attachment) -> None:
+        with self._named(f"links of {attachment}"):
+            for name in veth_names(attachment):
+                self._remove_if_owned(name, attachment)
+
+    def _remove_if_owned(self, name: str, owner: Attachment | None = None) -> bool:
+        owner = owner or self._owner
+        link = self.kernel.link(name)
+        return (
+            link is not None and owner is not None and _is_owned(link, owner) and self._remove(link)
+        )
+
+    def _retain_links(self, network: str, valid: Collection[Attachment]) -> None:
+        prefix = f"{short_hash(network)}-"
+        with self._named(f"links of network {network}"):
+            for link in self.kernel.links():
+                tag = link.alias
+                if tag.startswith(prefix) and not any(each.owns(tag) for each in valid):
+                    self._remove(link)
+
+    def wait_port_up(self, name: str) -> None:
+        """Wait until a bridge port can forward.
+
+        Raises:
+            errors.TryAgainLater: it does not come up in time (code 11).
+        """
+        with (
+            self._named(f'interface "{name}"'),
+            self._deadline.step(f"waiting for {name} to come up"),
+        ):
+            budget = Deadline(min(self._deadline.remaining(), _PORT_SECONDS))
+            link = self.kernel.wait_link(name, _can_forward, budget)
+        if link is None or not _can_forward(link):
+            state = "gone" if link is None else link.operstate
+            raise errors.TryAgainLater(f"bridge port {name} does not come up: it is {state}")
+
+
+def veth_names(attachment: Attachment) -> list[str]:
+    """Names for an attachment's host end, by hash so that DEL finds it without asking anybody."""
+    return [
+        f"veth{short_hash(f'{attachment.key}-{attempt}')[:8]}" for attempt in range(_NAME_TRIES)
+    ]
+
+
+def _is_owned(link: Link, owner: Attachment) -> bool:
+    """Whether a link of one of the owner's names is the owner's.
+
+    A kill between making and tagging leaves it without a tag, and down.
+    """
+    return owner.owns(link.alias) or (link.kind == "veth" and not link.alias and not link.up)
+
+
+def normal_mac(mac: str) -> str:
+    """A hardware address in colon form.
+
+    Raises:
+        errors.InvalidConfig: not six bytes in hexadecimal, or no station's address (code 7).
+    """
+    digits = mac.replace(":", "").replace("-", "").replace(".", "").lower()
+    try:
+        raw = bytes.fromhex(digits)
+    except ValueError:
+        raw = b""
+    if len(raw) != _MAC_BYTES or raw[0] & 1 or not any(raw):
+        raise errors.InvalidConfig(
+            f'invalid hardware address "{mac}"',
+            details="expected six bytes such as 02:00:00:00:00:01, neither all zero nor multicast",
+        )
+    return ":".join(f"{byte:02x}" for byte in raw)
+
+
+def _random_mac() -> str:
+    raw = os.urandom(_MAC_BYTES)
+    # locally administered, unicast
+    return ":".join(f"{byte:02x}" for byte in bytes([raw[0] & 0xFC | 0x02]) + raw[1:])
+
+
+def _can_forward(link: Link) -> bool:
+    return link.operstate in {"up", "unknown"}
