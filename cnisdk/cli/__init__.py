@@ -23,7 +23,7 @@ a terminal only, and not when NO_COLOR is set. With --json a command prints one 
 failed CNI operation its error object {cniVersion, code, msg, details}, any other failure {error, next}.
 """
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="cnisdk",
     help="Write, install, run and examine CNI plugins.",
     epilog=_EXIT_CODES,

@@ -196,7 +196,7 @@ def test_a_plugin_without_class_has_no_schema(node, cnisdk):
     """The message tells a foreign plugin from one that does not exist."""
     node.executable("foreign", "exit 0")
 
-    foreign, missing = cnisdk("schema", "foreign"), cnisdk("schema", "brigde")
+    foreign, missing = cnisdk("schema", "foreign"), cnisdk("schema", "bridgee")
     broken = cnisdk("schema", "nowhere:Plugin")
 
     assert (foreign.code, missing.code, broken.code) == (1, 2, 1)
