@@ -25,6 +25,9 @@ LINK_KINDS: Final = (
 FIREWALLS: Final = ("nftables", "iptables")
 VLAN_FILTERING: Final = "bridge VLAN filtering"
 _SECONDS: Final = 20
+_MODULES: Final = {"vlan": "8021q"}
+"""Kind -> its module, where that has another name."""
+_MAKES_LINKS_WHEN_LOADED: Final = frozenset({"dummy", "ifb"})
 
 _NEWUSER, _NEWNET = 0x10000000, 0x40000000
 _RTM_NEWLINK = 16
@@ -59,8 +62,11 @@ def probe() -> dict[str, str]:
 
 def _in_own_namespace() -> dict[str, str]:
     _unshare()
-    found = {kind: _link_problem(kind) for kind in LINK_KINDS}
-    found[VLAN_FILTERING] = found["bridge"] or _link_problem("bridge", vlan_filtering=True)
+    modules = _loadable()
+    found = {kind: _kind_problem(kind, modules) for kind in LINK_KINDS}
+    found[VLAN_FILTERING] = found["bridge"]
+    if not found["bridge"] and not _would_load("bridge", modules):
+        found[VLAN_FILTERING] = _link_problem("bridge", vlan_filtering=True)
     found["tun"] = "" if os.path.exists("/dev/net/tun") else "there is no /dev/net/tun"
     found["ipv6"] = "" if os.path.isdir("/proc/sys/net/ipv6") else "the kernel is without IPv6"
     firewall = host_namespace()
@@ -78,6 +84,30 @@ def _unshare() -> None:
     if libc.unshare(flags) != 0:
         reason = os.strerror(ctypes.get_errno())
         raise SystemExit(f"no network namespace can be made here: {reason}")
+
+
+def _kind_problem(kind: str, modules: str) -> str:
+    """Trying out a kind loads its module, which some answer with links on the host: dummy0, ifb0."""
+    if _would_load(kind, modules):
+        return ""
+    if kind in _MAKES_LINKS_WHEN_LOADED and not os.path.exists(f"/sys/module/{kind}"):
+        return "not loaded, and no module of it is known"
+    return _link_problem(kind)
+
+
+def _would_load(kind: str, modules: str) -> bool:
+    """Whether the kernel has it as a module that is not loaded yet."""
+    module = _MODULES.get(kind, kind)
+    return f"/{module}.ko" in modules and not os.path.exists(f"/sys/module/{module}")
+
+
+def _loadable() -> str:
+    """The list of modules this kernel can load; "" when it is not known here."""
+    try:
+        with open(f"/lib/modules/{os.uname().release}/modules.dep", encoding="utf-8") as file:
+            return file.read()
+    except OSError:
+        return ""
 
 
 def _link_problem(kind: str, *, vlan_filtering: bool = False) -> str:

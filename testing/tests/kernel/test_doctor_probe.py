@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from cnisdk.cli import _probe
 from cnisdk.cli._node_checks import _SHOWN_FEATURES, check_features
 from cnisdk.cli._probe import probe
 
@@ -34,3 +35,16 @@ def test_a_feature_that_is_there_is_reported_as_such() -> None:
     checks = {each.name: each for each in check_features({"veth"})}
 
     assert (checks["veth"].status, checks["veth"].message) == ("ok", "needed")
+
+
+def test_a_module_that_is_not_loaded_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loading dummy or ifb makes dummy0 or ifb0 in the host's namespace."""
+
+    def refuse(kind: str, **_: bool) -> str:
+        raise AssertionError(f"tried {kind}")
+
+    monkeypatch.setattr(_probe, "_link_problem", refuse)
+    monkeypatch.setattr("os.path.exists", lambda _: False)
+
+    assert _probe._kind_problem("vlan", "kernel/net/8021q/8021q.ko.xz: kernel/net/802/mrp.ko") == ""
+    assert _probe._kind_problem("dummy", "") == "not loaded, and no module of it is known"
