@@ -1,6 +1,6 @@
 """What this kernel can do, tried out in a network namespace of its own that vanishes afterwards.
 
-Run as a process of its own: ``python -P -m cnisdk.cli._probe`` prints {feature: problem}, "" for none.
+`main`, in a process of its own, prints {feature: problem}, the problem being "" for none.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import socket
 import struct
 import subprocess
 import sys
-from typing import Any, Final
+from typing import Final
 
 from cnisdk import errors
 from cnisdk._net import host_namespace
@@ -45,7 +45,7 @@ def probe() -> dict[str, str]:
     Raises:
         ProbeFailure: no network namespace can be made to try it out in.
     """
-    command = [sys.executable, "-P", "-m", "cnisdk.cli._probe"]
+    command = [sys.executable, "-P", "-c", "from cnisdk.cli._probe import main; main()"]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=_SECONDS, check=False
@@ -90,7 +90,8 @@ def _kind_problem(kind: str, modules: str) -> str:
     """Trying out a kind loads its module, which some answer with links on the host: dummy0, ifb0."""
     if _would_load(kind, modules):
         return ""
-    if kind in _MAKES_LINKS_WHEN_LOADED and not os.path.exists(f"/sys/module/{kind}"):
+    could_load = os.path.exists("/proc/modules") and not os.path.exists(f"/sys/module/{kind}")
+    if could_load and kind in _MAKES_LINKS_WHEN_LOADED:
         return "not loaded, and no module of it is known"
     return _link_problem(kind)
 
@@ -136,9 +137,6 @@ def _attribute(number: int, content: bytes) -> bytes:
     return struct.pack("=HH", 4 + len(content), number) + content + padding
 
 
-def _main() -> Any:
+def main() -> None:
+    """Print what there is; for a process of its own."""
     sys.stdout.write(json.dumps(_in_own_namespace()))
-
-
-if __name__ == "__main__":
-    _main()

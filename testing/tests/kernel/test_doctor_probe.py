@@ -44,7 +44,7 @@ def test_a_module_that_is_not_loaded_is_left_alone(monkeypatch: pytest.MonkeyPat
         raise AssertionError(f"tried {kind}")
 
     monkeypatch.setattr(_probe, "_link_problem", refuse)
-    monkeypatch.setattr("os.path.exists", lambda _: False)
+    monkeypatch.setattr("os.path.exists", lambda path: path == "/proc/modules")
 
     assert _probe._kind_problem("vlan", "kernel/net/8021q/8021q.ko.xz: kernel/net/802/mrp.ko") == ""
     assert _probe._kind_problem("dummy", "") == "not loaded, and no module of it is known"
