@@ -7,7 +7,6 @@ subprocess alone takes as long as some plugins.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import select
 import signal
@@ -127,7 +126,7 @@ def run(
 
 
 class _Pipes:
-    """Three pipes, our ends non-blocking; all close-on-exec and out of the way of 0 to 2."""
+    """Three pipes, close-on-exec, our ends non-blocking."""
 
     def __init__(self) -> None:
         self._open: set[int] = set()
@@ -153,18 +152,10 @@ class _Pipes:
             os.close(fd)
 
     def _pipe(self) -> tuple[int, int]:
+        # Number 0 to 2 where a runtime started us without; the order of DUP2 in `_Child` allows for it.
         ends = os.pipe()
         self._open.update(ends)
-        return self._high(ends[0]), self._high(ends[1])
-
-    def _high(self, fd: int) -> int:
-        """A runtime may start us with stdin closed; the pipe that got its number must move."""
-        if fd > 2:
-            return fd
-        moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
-        self._open.add(moved)
-        self.close(fd)
-        return moved
+        return ends
 
 
 @contextmanager

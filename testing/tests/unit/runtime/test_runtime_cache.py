@@ -172,6 +172,7 @@ def test_attachments_whose_file_names_collide_do_not_overwrite_each_other(cache)
     assert [each.netns for each in cache.entries("a")[0]] == ["/second"]
 
     cache.write(second)
+    assert len(cache.entries()[0]) == 1
     cache.remove(second.attachment)
     assert cache.entries() == ([], [])
 
