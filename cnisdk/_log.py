@@ -33,8 +33,8 @@ class Log:
         self, target: str = "", level: str = "info", context: Mapping[str, Any] | None = None
     ) -> None:
         self.target = target
-        self.threshold = LEVELS.get(level.lower(), LEVELS["info"])
-        self.context = dict(context or {})
+        self.threshold: int = LEVELS.get(level.lower(), LEVELS["info"])
+        self.context: dict[str, Any] = dict(context or {})
 
     @classmethod
     def of(

@@ -42,8 +42,8 @@ class Reservations:
     """
 
     def __init__(self, data_dir: str, network: str, *, log: Log | None = None) -> None:
-        self.network = check_network_name(network)
-        self.path = os.path.join(data_dir, network)
+        self.network: str = check_network_name(network)
+        self.path: str = os.path.join(data_dir, network)
         """The network's directory."""
         self._index_path = os.path.join(data_dir, INDEX_DIRECTORY, network)
         self._log = log

@@ -45,7 +45,7 @@ class SeveralFailed(errors.DelegateError):
             code=failures[0].code,
             details="; ".join(each.details for each in failures if each.details),
         )
-        self.failures = tuple(failures)
+        self.failures: tuple[errors.CniError, ...] = tuple(failures)
 
 
 class NetworkNotFound(errors.InvalidConfig):

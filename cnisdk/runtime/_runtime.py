@@ -58,7 +58,7 @@ class Runtime:
         stream = stderr or cast("BinaryIO", FileIO(2, "w", closefd=False))
         inherited = os.environ if env is None else env
         self.conf_dir = conf_dir
-        self.cache = Cache(cache_dir)
+        self.cache: Cache = Cache(cache_dir)
         """The attachments this runtime and others with the same directory have made."""
         self._warn = warn or _print_warning
         self._plugins = Plugins(path, inherited, stream, seconds)

@@ -19,13 +19,13 @@ class FakeIpam:
     Make one with `giving` or `failing`.
     """
 
-    result: dict[str, Any] = attrs.field(factory=dict)
+    result: dict[str, Any] = attrs.field(factory=dict[str, Any])
     """What ADD answers with."""
     error: dict[str, Any] | None = None
     """The error object every verb in `failing_verbs` answers with."""
     failing_verbs: tuple[str, ...] = ()
     """Verbs that fail."""
-    verbs: list[str] = attrs.field(factory=list)
+    verbs: list[str] = attrs.field(factory=list[str])
     """The verbs received so far, in order."""
 
     @classmethod

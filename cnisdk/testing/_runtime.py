@@ -77,16 +77,16 @@ class Runtime:
         capability_args: Mapping[str, Any] | None = None,
         raise_unexpected: bool = True,
     ) -> None:
-        self.plugin = plugin() if isinstance(plugin, type) else plugin
+        self.plugin: AnyPlugin = plugin() if isinstance(plugin, type) else plugin
         check_annotations(type(self.plugin))
-        self.conf = dict(conf or {})
+        self.conf: dict[str, Any] = dict(conf or {})
         self.cni_version = cni_version
         self.network = network
         self.container_id = container_id
         self.ifname = ifname
         self.netns = netns
-        self.args = dict(args or {})
-        self.capability_args = dict(capability_args or {})
+        self.args: dict[str, str] = dict(args or {})
+        self.capability_args: dict[str, Any] = dict(capability_args or {})
         self.raise_unexpected = raise_unexpected
 
     def add(
@@ -227,7 +227,7 @@ class Session:
 
     def __init__(self, runtime: Runtime, state: HostState, ipam: FakeIpam) -> None:
         self.runtime = runtime
-        self.state = state
+        self.state: HostState = state
         self.ipam = ipam
         self.prev_result: Result | None = None
 
