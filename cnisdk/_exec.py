@@ -36,6 +36,8 @@ _LINGER: Final = 0.1
 its may hold them open for ever, a pipe behind it needs a moment."""
 _TERM_GRACE: Final = 1.0
 """Seconds between SIGTERM, which lets a plugin undo what it did, and SIGKILL."""
+_KILL_GRACE: Final = 0.3
+"""Seconds to wait for the end of its children: an init that reaps nothing would keep them for ever."""
 
 
 class PluginNotFound(errors.InvalidConfig):
@@ -254,6 +256,7 @@ class _Child:
                 with suppress(OSError):
                     self._await_zombie(_TERM_GRACE)
                     os.waitpid(self.pid, os.WNOHANG)
+                    self._await_empty_group()
         if self.pidfd >= 0:
             os.close(self.pidfd)
 
@@ -262,6 +265,13 @@ class _Child:
         limit = time.monotonic() + seconds
         flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
         while os.waitid(os.P_PID, self.pid, flags) is None and time.monotonic() < limit:
+            time.sleep(0.002)
+
+    def _await_empty_group(self) -> None:
+        """Wait for what the process had started, too: what is undone next must not meet it."""
+        limit = time.monotonic() + _KILL_GRACE
+        while time.monotonic() < limit:
+            os.killpg(self.pid, 0)  # raises when nobody is left
             time.sleep(0.002)
 
 
