@@ -24,7 +24,7 @@ class PluginFailed(errors.DelegateError):
             details=error.details,
             delegate=plugin_type,
         )
-        self.__cause__ = error
+        self.__cause__: BaseException | None = error
         for note in getattr(error, "__notes__", ()):
             self.add_note(note)
         self.plugin_type = plugin_type
