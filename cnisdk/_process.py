@@ -28,6 +28,7 @@ _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _ATOMIC = 4096
 """Bytes a pipe that is ready takes without blocking (PIPE_BUF)."""
 _LONGEST_ALARM = 1e8
+_ALARM_DELAY = 0.25
 _LAST_GRACE = 15.0
 """Seconds after the deadline before the process ends without finishing its undo."""
 
@@ -132,6 +133,10 @@ def _arm(stdout: BinaryIO, deadline: Deadline) -> None:
     """Interrupt whatever hangs when the call's time is used up."""
 
     def ring(_: int, frame: FrameType | None) -> None:
+        if deadline.remaining() > 0:
+            # More time was granted for undoing; ringing now would cut it short.
+            signal.setitimer(signal.ITIMER_REAL, deadline.remaining() + _ALARM_DELAY)
+            return
         signal.signal(signal.SIGALRM, give_up)
         signal.setitimer(signal.ITIMER_REAL, _LAST_GRACE)
         raise Interrupted(deadline.expired(deadline.current_step or _where(frame)))
@@ -146,7 +151,7 @@ def _arm(stdout: BinaryIO, deadline: Deadline) -> None:
         os._exit(1)
 
     # A little later than the waits that watch the deadline themselves: their message is better.
-    seconds = deadline.remaining() + 0.25
+    seconds = deadline.remaining() + _ALARM_DELAY
     if seconds < _LONGEST_ALARM:
         signal.signal(signal.SIGALRM, ring)
         signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -106,6 +106,10 @@ class Acting(cnisdk.Plugin[ActingConf]):
             case "hang undoing":
                 op.on_rollback(time.sleep, 30)
                 raise errors.CniError("undo takes long")
+            case "undo past the deadline":
+                op.on_rollback(mark, conf, "undone slowly")
+                op.on_rollback(time.sleep, 1.0)
+                raise errors.CniError("undo takes a second")
             case "slow undo":
                 op.on_rollback(wait_for, conf, "go on")
                 time.sleep(30)

@@ -359,6 +359,16 @@ def test_undo_that_hangs_ends_by_itself(node: Node) -> None:
     assert node.marks == {"made", "undone"}
 
 
+def test_undo_has_time_of_its_own(node: Node) -> None:
+    """The deadline of the call does not cut the undo short."""
+    outcome = node.call("ADD", "undo past the deadline", env={"CNISDK_TIMEOUT": "0.5"})
+
+    assert outcome.code == 1
+    assert outcome.document["msg"] == "undo takes a second"
+    assert "undo step" not in outcome.document.get("details", "")
+    assert "undone slowly" in node.marks
+
+
 # ---- descriptors --------------------------------------------------------------------------------
 
 
