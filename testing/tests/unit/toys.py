@@ -136,7 +136,7 @@ class Toy(cnisdk.Plugin[ToyConf]):
     def verify(self, op: cnisdk.Check[ToyConf]) -> None:
         """Nothing to be seen."""
         if op.prev_result.interface(op.ifname) is None:
-            raise errors.CniError(f"interface {op.ifname} is missing in prevResult")
+            raise errors.InvalidConfig(f"prevResult has no interface {op.ifname}")
 
 
 class Chained(cnisdk.ChainedPlugin[ToyConf], stateless=True):
