@@ -51,15 +51,32 @@ class Call:
 class Operation(Generic[_C]):
     """What all verbs share."""
 
-    def __init__(self, call: Call, config: _C, network: NetConf) -> None:
+    def __init__(
+        self,
+        call: Call,
+        config: _C | None,
+        network: NetConf,
+        *,
+        defect: errors.CniError | None = None,
+    ) -> None:
         self._call = call
         self._config = config
         self._network = network
+        self._defect = defect
 
     @property
     def config(self) -> _C:
-        """The plugin's configuration; an IPAM plugin's is the ``ipam`` section."""
-        return self._config
+        """The plugin's configuration; an IPAM plugin's is the ``ipam`` section.
+
+        For DEL and GC it is read leniently: a defective value has its default.
+
+        Raises:
+            errors.CniError: DEL and GC only: a required key is missing or defective. A handler that does
+                not ask for the configuration succeeds all the same.
+        """
+        if self._defect is not None:
+            raise self._defect
+        return cast("_C", self._config)
 
     @property
     def network(self) -> NetConf:
@@ -206,21 +223,8 @@ class Del(_OfAttachment[_C]):
         *,
         defect: errors.CniError | None = None,
     ) -> None:
-        super().__init__(call, cast("_C", config), network)
+        super().__init__(call, config, network, defect=defect)
         self._prev_result = prev_result
-        self._defect = defect
-
-    @property
-    def config(self) -> _C:
-        """The configuration, read leniently: a defective value has its default.
-
-        Raises:
-            errors.CniError: a required key is missing or defective; DEL succeeds when the handler does
-                not need it.
-        """
-        if self._defect is not None:
-            raise self._defect
-        return self._config
 
     @cached_property
     def netns(self) -> Namespace | None:
@@ -270,20 +274,8 @@ class Gc(Operation[_C]):
         *,
         defect: errors.CniError | None = None,
     ) -> None:
-        super().__init__(call, cast("_C", config), network)
+        super().__init__(call, config, network, defect=defect)
         self._valid = valid_attachments
-        self._defect = defect
-
-    @property
-    def config(self) -> _C:
-        """The configuration, read leniently: a defective value has its default.
-
-        Raises:
-            errors.CniError: a required key is missing or defective.
-        """
-        if self._defect is not None:
-            raise self._defect
-        return self._config
 
     @property
     def valid_attachments(self) -> frozenset[Attachment]:

@@ -6,7 +6,7 @@ A contract test runs it side by side with the real one, so that the two cannot d
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any, cast
 
@@ -14,13 +14,14 @@ import attrs
 
 from cnisdk import errors
 from cnisdk._deadline import Deadline
-from cnisdk._names import Attachment, short_hash
+from cnisdk._names import Attachment
 from cnisdk._net import Namespace
 from cnisdk._net._protocol import PeerSpec
 from cnisdk._net._types import MAIN_TABLE, Address, KernelRoute, Link
 from cnisdk._result import IpInterface
 from cnisdk._rollback import Rollback
 from cnisdk.testing._errors import InjectedFault
+from cnisdk.testing._fake_firewall import FakeFirewall
 from cnisdk.testing._state import HostState, LinkState, NsState
 
 
@@ -64,7 +65,7 @@ class FakeMachine:
             )
         return Namespace(
             kernel,
-            lambda: FakeFirewall(kernel),
+            lambda: FakeFirewall(kernel.rules, self.change),
             path=path,
             owner=owner,
             rollback=rollback,
@@ -373,74 +374,3 @@ class FakeKernel:
 
     def close(self) -> None:
         """Nothing to let go."""
-
-
-class FakeFirewall:
-    """Masquerading and spoof checks as rules (kind, owner tag, what they match)."""
-
-    def __init__(self, kernel: FakeKernel) -> None:
-        self.kernel = kernel
-
-    def add_masquerade(
-        self, attachment: Attachment, addresses: Sequence[IpInterface], *, backend: str | None
-    ) -> None:
-        """Masquerade the addresses."""
-        self.kernel.machine.change("add masquerade")
-        self._remove("masquerade", attachment)
-        for address in addresses:
-            self.kernel.rules.add(("masquerade", attachment.owner_tag, str(address)))
-
-    def remove_masquerade(self, attachment: Attachment) -> None:
-        """Remove the attachment's masquerading."""
-        self._remove("masquerade", attachment)
-
-    def retain_masquerade(self, network: str, valid: Collection[Attachment]) -> None:
-        """Remove the network's masquerading but for the valid attachments."""
-        self._retain("masquerade", network, valid)
-
-    def expect_masquerade(
-        self, attachment: Attachment, addresses: Sequence[IpInterface], *, backend: str | None
-    ) -> None:
-        """Raise when a rule is missing."""
-        for address in addresses:
-            if ("masquerade", attachment.owner_tag, str(address)) not in self.kernel.rules:
-                raise errors.CniError(f"the masquerading rule for {address} is missing")
-
-    def add_spoof_check(self, attachment: Attachment, ifname: str, mac: str) -> None:
-        """Check the source MAC of a port."""
-        self.kernel.machine.change("add spoof check")
-        self._remove("spoof", attachment)
-        self.kernel.rules.add(("spoof", attachment.owner_tag, f"{ifname} {mac}"))
-
-    def remove_spoof_check(self, attachment: Attachment) -> None:
-        """Remove the attachment's spoof check."""
-        self._remove("spoof", attachment)
-
-    def retain_spoof_checks(self, network: str, valid: Collection[Attachment]) -> None:
-        """Remove the network's spoof checks but for the valid attachments."""
-        self._retain("spoof", network, valid)
-
-    def expect_spoof_check(self, attachment: Attachment, ifname: str, mac: str) -> None:
-        """Raise when the rule is missing."""
-        if ("spoof", attachment.owner_tag, f"{ifname} {mac}") not in self.kernel.rules:
-            raise errors.CniError(f"the spoof check of {ifname} is missing")
-
-    def usable(self, backend: str | None = None) -> str:
-        """Always usable."""
-        return ""
-
-    def _remove(self, kind: str, attachment: Attachment) -> None:
-        self._keep(lambda rule: rule[0] != kind or not attachment.owns(rule[1]))
-
-    def _retain(self, kind: str, network: str, valid: Collection[Attachment]) -> None:
-        prefix = f"{short_hash(network)}-"
-        self._keep(
-            lambda rule: (
-                rule[0] != kind
-                or not rule[1].startswith(prefix)
-                or any(each.owns(rule[1]) for each in valid)
-            )
-        )
-
-    def _keep(self, wanted: Callable[[tuple[str, ...]], bool]) -> None:
-        self.kernel.rules = set(filter(wanted, self.kernel.rules))
