@@ -83,4 +83,4 @@ class FakeFirewall:
         )
 
     def _keep(self, wanted: Callable[[tuple[str, ...]], bool]) -> None:
-        self.rules.intersection_update(list(filter(wanted, self.rules)))
+        self.rules.intersection_update([each for each in self.rules if wanted(each)])
