@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_interface, ip_network
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import attrs
 
@@ -11,7 +11,36 @@ import cnisdk
 from cnisdk import errors, on
 
 
-_DEFAULT_ROUTES = ("0.0.0.0/0", "::/0")
+_DEFAULT_ROUTES = {4: "0.0.0.0/0", 6: "::/0"}
+_MAIN_TABLE = 254
+_SMALLEST_MTU = 68
+
+
+def _mtu(_: object, field: attrs.Attribute[Any], value: int) -> None:
+    if value and not _SMALLEST_MTU <= value <= 65535:
+        raise ValueError(f"must be 0 or {_SMALLEST_MTU} to 65535, got {value}")
+
+
+def _device(_: object, field: attrs.Attribute[Any], value: str) -> None:
+    unfit = any(each in "/:" or each.isspace() or not each.isprintable() for each in value)
+    if unfit or value in {"", ".", ".."} or len(value.encode()) > 15:
+        raise ValueError(
+            "must be an interface name: at most 15 bytes without / : and spaces, "
+            f'got "{value}"'
+        )
+
+
+def _station(_: object, field: attrs.Attribute[Any], value: str | None) -> None:
+    digits = (value or "").translate({ord(each): None for each in ":-."})
+    try:
+        raw = bytes.fromhex(digits)
+    except ValueError:
+        raw = b""
+    if value and (len(raw) != 6 or raw[0] & 1 or not any(raw)):
+        raise ValueError(
+            "must be a hardware address such as 02:00:00:00:00:01, neither all zero "
+            f'nor multicast, got "{value}"'
+        )
 
 
 @cnisdk.config
@@ -42,7 +71,7 @@ class BridgeConf(cnisdk.NetConf):
 
     MAC_HELP: ClassVar = "Hardware address of the container's interface."
 
-    bridge: str = "cni0"
+    bridge: str = attrs.field(default="cni0", validator=_device)
     """Name of the bridge; made when it is absent."""
     is_gateway: bool = False
     """Give the bridge the subnet's gateway address and turn forwarding on."""
@@ -57,9 +86,7 @@ class BridgeConf(cnisdk.NetConf):
         validator=attrs.validators.optional(attrs.validators.in_(("nftables", "iptables"))),
     )
     """nftables or iptables; by default nftables where it is usable."""
-    mtu: int = attrs.field(
-        default=0, validator=[attrs.validators.ge(0), attrs.validators.le(65535)]
-    )
+    mtu: int = attrs.field(default=0, validator=_mtu)
     """MTU in bytes of the veth pair and of a new bridge; 0 for the kernel's default."""
     hairpin_mode: bool = False
     """Let the container reach itself through the bridge."""
@@ -81,7 +108,9 @@ class BridgeConf(cnisdk.NetConf):
     """Leave the container's interface down; not possible with IPAM."""
     port_isolation: bool = False
     """Keep the container from talking to other isolated ports of the bridge."""
-    mac: str | None = cnisdk.capability("mac", arg="MAC", default=None, description=MAC_HELP)
+    mac: str | None = cnisdk.capability(
+        "mac", arg="MAC", default=None, validator=_station, description=MAC_HELP
+    )
 
     def __attrs_post_init__(self) -> None:
         if self.hairpin_mode and self.promisc_mode:
@@ -121,7 +150,7 @@ class Bridge(cnisdk.Plugin[BridgeConf]):
             op.host.add_spoof_check(op.attachment, veth.host.name, eth.mac)
         if cfg.ipam is not None:
             res.adopt(_with_gateways(cfg, op.ipam.add()), on=eth)
-        result = res.dns(cfg.dns).build()
+        result = res.dns(cfg.dns or None).build()
         op.netns.configure(
             op.ifname, result, dad=cfg.enabledad, up=not cfg.disable_container_interface
         )
@@ -161,6 +190,10 @@ class Bridge(cnisdk.Plugin[BridgeConf]):
         peer = op.netns.expect_link(op.ifname, kind="veth", mac=eth.mac or None)
         op.netns.expect(prev, op.ifname, up=not cfg.disable_container_interface)
         port = op.host.expect_peer(peer, master=cfg.bridge)
+        made = prev.interface(port.name, "")
+        if made is None:
+            raise errors.CniError(f'prevResult does not know the bridge port "{port.name}"')
+        op.host.expect_link(port.name, mac=made.mac or None, mtu=made.mtu or cfg.mtu or None)
         for key, wanted, found in (
             ("hairpinMode", cfg.hairpin_mode, port.hairpin),
             ("portIsolation", cfg.port_isolation, port.isolated),
@@ -182,15 +215,20 @@ class Bridge(cnisdk.Plugin[BridgeConf]):
     def ready(self, op: cnisdk.Status[BridgeConf]) -> None:
         """Answer 50 when the bridge's name is taken or a tool the configuration needs is missing."""
         cfg = op.config
+        _refuse_vlans(cfg)
         link = op.host.link(cfg.bridge)
         if link is not None and link.kind != "bridge":
             raise errors.PluginNotAvailable(
                 f'"{cfg.bridge}" exists but is no bridge ({link.kind or "a plain device"})',
                 details="remove or rename it, or choose another name with the key bridge",
             )
-        problem = op.host.firewall_problem() if cfg.ip_masq or cfg.macspoofchk else ""
-        if problem:
-            raise errors.PluginNotAvailable(problem)
+        for wanted, backend in (
+            (cfg.ip_masq and cfg.ipam is not None, cfg.ip_masq_backend),
+            (cfg.macspoofchk, "nftables"),
+        ):
+            problem = op.host.firewall_problem(backend) if wanted else ""
+            if problem:
+                raise errors.PluginNotAvailable(problem)
 
 
 def _refuse_vlans(cfg: BridgeConf) -> None:
@@ -215,14 +253,16 @@ def _with_gateways(cfg: BridgeConf, ipam: cnisdk.Result) -> cnisdk.Result:
     routes = list(ipam.routes)
     if cfg.is_default_gateway:
         for ip in ips:
-            default = _default_route(ip)
-            if not any(route.dst == default.dst for route in routes):
-                routes.append(default)
+            default = ip_network(_DEFAULT_ROUTES[ip.version])
+            # W-BR-6: one that IPAM gave without a gateway gets this gateway anyway.
+            if not any(_replaces(route, default) for route in routes):
+                routes.append(cnisdk.Route(default, ip.gateway))
     return attrs.evolve(ipam, ips=ips, routes=tuple(routes))
 
 
-def _default_route(ip: cnisdk.Ip) -> cnisdk.Route:
-    return cnisdk.Route(ip_network(_DEFAULT_ROUTES[ip.version == 6]), ip.gateway)
+def _replaces(route: cnisdk.Route, default: cnisdk.IpNetwork) -> bool:
+    in_main = route.table in {None, _MAIN_TABLE}
+    return route.dst == default and (in_main or route.gw is not None)
 
 
 def _on_bridge(ip: cnisdk.Ip) -> cnisdk.IpInterface:

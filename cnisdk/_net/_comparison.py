@@ -18,19 +18,15 @@ if TYPE_CHECKING:
 class CheckVerbs(Space):
     """The verbs of `Namespace` that compare."""
 
-    def expect_peer(
-        self, link: Link, *, master: str, mac: str | None = None, mtu: int | None = None
-    ) -> Link:
+    def expect_peer(self, link: Link, *, master: str) -> Link:
         """The end here of a veth whose other end is ``link``, a port of the bridge ``master``.
 
         Args:
             link: The end in the container.
             master: The bridge.
-            mac: Hardware address of the end here.
-            mtu: MTU of the end here in bytes.
 
         Raises:
-            errors.CniError: there is none, or it is not as it should be.
+            errors.CniError: there is none, it is down, or it is no port of that bridge.
         """
         with self._named(f'host end of "{link.name}"'):
             host = self.kernel.link_by_index(link.peer_index) if link.peer_index else None
@@ -38,7 +34,7 @@ class CheckVerbs(Space):
             raise errors.CniError(f'the host end of the veth "{link.name}" was not found on {self}')
         if host.master != self.expect_link(master).index:
             raise errors.CniError(f'"{host.name}" is not a port of the bridge "{master}"')
-        self._compare(host, mac=mac, mtu=mtu, up=True)
+        self._compare(host, up=True)
         return host
 
     def expect_address(self, name: str, address: IpInterface) -> None:

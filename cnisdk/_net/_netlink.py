@@ -34,6 +34,10 @@ class KernelRefusal(OSError):
         self.position = position
 
 
+class AlreadyThere(KernelRefusal, FileExistsError):
+    """EEXIST, for those who expect it."""
+
+
 class Netlink:
     """One rtnetlink socket in one network namespace.
 
@@ -95,7 +99,8 @@ class Netlink:
                 waiting.discard(position)
                 number, text = _refusal(flags, message)
                 if number:
-                    refusals.append(KernelRefusal(number, text, position))
+                    kind_of = AlreadyThere if number == errno.EEXIST else KernelRefusal
+                    refusals.append(kind_of(number, text, position))
         if refusals:
             raise min(refusals, key=lambda each: each.position)
         return answers

@@ -12,16 +12,18 @@ from cnisdk._net._types import KernelRoute, Link
 
 if TYPE_CHECKING:
     from cnisdk._net._space import Space
-    from cnisdk._result import IpInterface, Result, Route
-
-_IPV6_DEFAULT_METRIC = 1024
+    from cnisdk._result import Ip, IpAddress, IpInterface, Result, Route
 
 
 def expect_result(netns: Space, result: Result, name: str, *, up: bool) -> None:
     """See `Namespace.expect`."""
     expected = result.interface(name, netns.path)
     if expected is None:
-        raise errors.InvalidConfig(f'prevResult has no interface "{name}" in {netns}')
+        others = sorted({each.sandbox for each in result.interfaces if each.name == name} - {""})
+        raise errors.InvalidConfig(
+            f'prevResult has no interface "{name}" in {netns}',
+            details=f"it has one in {', '.join(others)}" if others else "",
+        )
     link = netns.expect_link(
         name, mac=expected.mac or None, mtu=expected.mtu or None, up=True if up else None
     )
@@ -33,8 +35,16 @@ def expect_result(netns: Space, result: Result, name: str, *, up: bool) -> None:
     present = netns.kernel.routes()
     for ip in ips:
         _expect_subnet_route(netns, link, ip.address, present)
+    # The result does not say which interface a route is on; with a single one it is plain.
+    alone = all(ip.interface is None or ip in ips for ip in result.ips)
     for route in result.routes:
-        _expect_route(netns, route, kernel_route(route, result), present)
+        wanted = kernel_route(route, result)
+        ours = alone or _reaches(ips, wanted.gw)
+        _expect_route(netns, route, wanted, present, index=link.index if ours else None)
+
+
+def _reaches(ips: Sequence[Ip], gw: IpAddress | None) -> bool:
+    return gw is not None and any(gw in ip.address.network for ip in ips)
 
 
 def expect_address(netns: Space, link: Link, address: IpInterface) -> None:
@@ -63,12 +73,20 @@ def _expect_subnet_route(
 
 
 def _expect_route(
-    netns: Space, route: Route, wanted: KernelRoute, present: Sequence[KernelRoute]
+    netns: Space,
+    route: Route,
+    wanted: KernelRoute,
+    present: Sequence[KernelRoute],
+    *,
+    index: int | None,
 ) -> None:
-    candidates = [each for each in present if each.dst == wanted.dst]
     differences = ["it is not there"]
-    for each in candidates:
+    for each in present:
+        if each.dst != wanted.dst:
+            continue
         differences = _differences(route, wanted, each)
+        if index is not None and each.index != index:
+            differences.append("it is on another interface")
         if not differences:
             return
     by = f" by {wanted.gw}" if wanted.gw else ""
