@@ -79,7 +79,7 @@ class Acting(cnisdk.Plugin[ActingConf]):
         self.act(op, op.config)
         mark(op.config, "deleted")
 
-    def act(self, op: Any, conf: ActingConf) -> None:
+    def act(self, op: Any, conf: ActingConf) -> None:  # noqa: PLR0912  # one branch for each misbehaviour
         """Misbehave."""
         match conf.act:
             case "print":
@@ -91,7 +91,7 @@ class Acting(cnisdk.Plugin[ActingConf]):
             case "child":
                 subprocess.run(["/bin/echo", "noise"], check=True)
             case "shell":
-                os.system("echo noise; echo noise >&2")
+                subprocess.call("echo noise; echo noise >&2", shell=True)
             case "libc":
                 libc = ctypes.CDLL(None)
                 libc.puts(b"noise")
@@ -134,7 +134,7 @@ class Acting(cnisdk.Plugin[ActingConf]):
         for _ in range(60):
             try:
                 time.sleep(0.5)
-            except Exception:  # noqa: BLE001, S110  # on purpose
+            except Exception:  # noqa: BLE001  # on purpose
                 pass
 
     def thread(self) -> None:

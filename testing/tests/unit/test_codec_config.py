@@ -51,11 +51,15 @@ class Needy(cnisdk.NetConf):
             raise errors.InvalidConfig(f"low: {self.low} is above high: {self.high}")
 
 
+def _octal(text: Any) -> int:
+    return int(text, 8)
+
+
 @cnisdk.config
 class Converting(cnisdk.NetConf):
     """A field with a converter of its own."""
 
-    level: int = attrs.field(default="1", converter=lambda text: int(text, 8))
+    level: Any = attrs.field(default="1", converter=_octal)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +161,7 @@ def test_capability_is_no_key() -> None:
         ({"mtu": -1}, None, "mtu: 'mtu' must be >= 0: -1", 7),
         ({"section": {"Size": True}}, None, "section.Size: expected a whole number, got true", 6),
         ({"section": {"size": 0}}, None, "section.size: 'size' must be >= 1: 0", 7),
-        ({}, Sources(cni_args={"PRESERVE": "x"}), 'CNI_ARGS PRESERVE: expected true or false', 6),
+        ({}, Sources(cni_args={"PRESERVE": "x"}), "CNI_ARGS PRESERVE: expected true or false", 6),
         ({}, Sources(args_cni={"Ip": 5}), "args.cni.Ip: expected a string, got 5", 6),
         ({}, Sources(runtime_config={"mac": 5}), "runtimeConfig.mac: expected a string, got 5", 6),
         ({"ipam": []}, None, "ipam: expected an object, got []", 6),

@@ -143,7 +143,9 @@ WRONG_TYPE = [
 
 
 @pytest.mark.parametrize(("annotation", "value", "message"), WRONG_TYPE)
-def test_value_of_another_json_type_is_refused(annotation: Any, value: object, message: str) -> None:
+def test_value_of_another_json_type_is_refused(
+    annotation: Any, value: object, message: str
+) -> None:
     """T: wrong JSON type for a known field is an error (contract 1.3); never coerced."""
     with pytest.raises(Problems) as caught:
         hook_for(annotation)(value)
@@ -274,7 +276,12 @@ def test_argument_text_of_another_form_is_refused(text: str, annotation: Any) ->
 
 
 JSON: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.ip_addresses().map(str),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.ip_addresses().map(str),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=10,
 )
@@ -312,7 +319,8 @@ def test_field_type_without_json_form_is_named() -> None:
 class Dangling(cnisdk.NetConf):
     """Its annotation names nothing."""
 
-    peer: "NoSuchClass | None" = None  # type: ignore[name-defined]  # noqa: F821  # pyright: ignore
+    __annotations__ = {"peer": "NoSuchClass | None"}
+    peer = None
 
 
 def test_annotation_that_cannot_be_resolved_is_named() -> None:

@@ -108,9 +108,7 @@ def serve(
 ) -> toys.Outcome:
     """Serve a call, and check what holds for every call."""
     with tempfile.TemporaryDirectory() as run_dir:
-        outcome = toys.call(
-            PLUGINS[plugin], {**env, "CNISDK_RUN_DIR": run_dir}, stdin, machine
-        )
+        outcome = toys.call(PLUGINS[plugin], {**env, "CNISDK_RUN_DIR": run_dir}, stdin, machine)
     assert "Traceback" not in outcome.stderr
     assert outcome.code in {0, 1}
     if outcome.code == 0:

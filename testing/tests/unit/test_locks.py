@@ -54,7 +54,7 @@ def _fresh() -> None:
     go_on.clear()
 
 
-def serve(verb: str, run_dir: Path, plugin: type[Any] = Slow, **env: str) -> toys.Outcome:
+def serve(verb: str, run_dir: Path, plugin: Any = Slow, **env: str) -> toys.Outcome:
     """Serve a call in this process."""
     keys = {"cni.dev/valid-attachments": []} if verb == "GC" else {}
     return toys.call(plugin, toys.environment(verb, run_dir, **env), toys.config(**keys))

@@ -145,7 +145,9 @@ def test_log_is_no_symbolic_link(tmp_path: Path) -> None:
     assert victim.read_text() == "precious"
 
 
-@pytest.mark.parametrize(("target", "start"), [("journald", "PRIORITY=3\n"), ("syslog", "<27>cnisdk: {")])
+@pytest.mark.parametrize(
+    ("target", "start"), [("journald", "PRIORITY=3\n"), ("syslog", "<27>cnisdk: {")]
+)
 def test_daemons_are_sent_datagrams(
     target: str, start: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,9 +46,7 @@ def sweep(self: Any, op: cnisdk.Gc[Any]) -> None:
     """A handler."""
 
 
-def make(
-    base: Any = None, name: str = "Bad", keywords: dict[str, Any] | None = None, **body: Any
-) -> Any:
+def make(base: Any = None, name: Any = "Bad", keywords: Any = None, **body: Any) -> Any:
     """Create a class as the class statement does."""
     import types
 
@@ -110,11 +108,12 @@ def test_two_handlers_of_a_verb_are_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("base", "kind"), [(cnisdk.ChainedPlugin[Conf], "chained"), (cnisdk.IpamPlugin[PoolConf], "ipam")]
+    ("base", "kind"),
+    [(cnisdk.ChainedPlugin[Conf], "chained"), (cnisdk.IpamPlugin[PoolConf], "ipam")],
 )
 def test_plugin_that_may_keep_state_needs_a_gc_handler(base: Any, kind: str) -> None:
     """W-LIB-2: an absent handler is no silent success. `stateless=True` opts out."""
-    body = {"attach": on.add(lambda self, op: None), "detach": on.delete(lambda self, op: None)}
+    body = {"attach": on.add(fresh(add)), "detach": on.delete(fresh(delete))}
     message = refusal(base, **body)
 
     assert message.startswith("Bad has no GC handler")
@@ -128,7 +127,11 @@ def test_plugin_that_may_keep_state_needs_a_gc_handler(base: Any, kind: str) -> 
     ("marker", "operation", "wanted"),
     [
         (on.add, cnisdk.Del[Conf], "handles ADD but takes cnisdk.Del: def h(self, op: cnisdk.Add"),
-        (on.delete, cnisdk.Add[Conf], "handles DEL but takes cnisdk.Add: def h(self, op: cnisdk.Del"),
+        (
+            on.delete,
+            cnisdk.Add[Conf],
+            "handles DEL but takes cnisdk.Add: def h(self, op: cnisdk.Del",
+        ),
         (on.check, "cnisdk.Add[Conf]", "handles CHECK but takes cnisdk.Add"),
         (on.gc, "Check[Conf]", "handles GC but takes cnisdk.Check"),
         (on.status, "cnisdk.Gc", "handles STATUS but takes cnisdk.Gc"),
@@ -154,7 +157,9 @@ def test_handler_with_the_wrong_operation_is_named(
 
 
 @pytest.mark.parametrize(
-    "operation", [cnisdk.Add[Any], cnisdk.Add[cnisdk.NetConf], "cnisdk.Add[NetConf]", "Add", "int | x"], ids=repr
+    "operation",
+    [cnisdk.Add[Any], cnisdk.Add[cnisdk.NetConf], "cnisdk.Add[NetConf]", "Add", "int | x"],
+    ids=repr,
 )
 def test_handler_with_a_wider_or_unknown_annotation_is_accepted(operation: Any) -> None:
     """What is not certainly wrong is the type checker's business."""
@@ -294,7 +299,7 @@ def test_base_without_handlers_is_abstract() -> None:
     class Shared(cnisdk.Plugin[_N]):
         """No handlers."""
 
-    plugin = make((Shared[Conf],), **good())  # type: ignore[type-var,unused-ignore]
+    plugin = make((Shared[Conf],), **good())
 
     assert Shared.handlers == {}
     assert plugin.config_class is Conf

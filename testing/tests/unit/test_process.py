@@ -72,7 +72,8 @@ class Node:
             "stderr": subprocess.PIPE,
             **more,
         }
-        child = subprocess.Popen([self.launcher], env=env, **pipes)
+        popen: Callable[..., subprocess.Popen[bytes]] = subprocess.Popen
+        child = popen([self.launcher], env=env, **pipes)
         if child.stdin is not None:
             child.stdin.write(self.config(act))
             child.stdin.close()

@@ -44,7 +44,9 @@ def test_interface_outside_the_result_is_refused() -> None:
 
 def test_chained_result_starts_from_prev_result() -> None:
     """Nothing of it is lost."""
-    previous = Result((ETH0,), (Ip(ADDRESS, None, 0),), (Route(ip_network("::/0")),), Dns(domain="d"))
+    previous = Result(
+        (ETH0,), (Ip(ADDRESS, None, 0),), (Route(ip_network("::/0")),), Dns(domain="d")
+    )
 
     assert ResultBuilder(previous).build() == previous
 

@@ -20,7 +20,9 @@ V10 = ("1.0.0", "1.1.0")
 FULL = Result(
     interfaces=(
         Interface("br0", "02:00:00:00:00:01", 1500),
-        Interface("eth0", "02:00:00:00:00:02", 9000, "/run/netns/c1", "/run/s.sock", "0000:00:1f.6"),
+        Interface(
+            "eth0", "02:00:00:00:00:02", 9000, "/run/netns/c1", "/run/s.sock", "0000:00:1f.6"
+        ),
     ),
     ips=(
         Ip(ip_interface("10.1.0.5/16"), ip_address("10.1.0.1"), 1),
@@ -133,7 +135,9 @@ def reduced(result: Result, version: str) -> Result:
 _mac = st.from_regex(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", fullmatch=True)
 _text = st.text(max_size=5)
 _number = st.integers(0, 2**32 - 1)
-_address = st.ip_addresses(v=4) | st.ip_addresses(v=6).filter(lambda ip: ip.ipv4_mapped is None)
+_address = st.ip_addresses(v=4) | st.ip_addresses(v=6).filter(
+    lambda ip: getattr(ip, "ipv4_mapped", None) is None
+)
 _cidr = st.builds(
     lambda ip, length: ip_interface(f"{ip}/{length % (ip.max_prefixlen + 1)}"),
     _address,
@@ -361,7 +365,8 @@ def test_cidr_keeps_its_host_bits(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "10.2.3.1", "10.2.3.1/33", "x/8", "10.0.0.1/255.0.0.0", "fe80::1%e/64", "1/8", "/8"]
+    "text",
+    ["", "10.2.3.1", "10.2.3.1/33", "x/8", "10.0.0.1/255.0.0.0", "fe80::1%e/64", "1/8", "/8"],
 )
 def test_invalid_cidr_is_refused(text: str) -> None:
     """T: invalid CIDR; netmasks and zones are Python's, not CNI's."""
@@ -398,14 +403,34 @@ def test_dns_with_nothing_set_is_none() -> None:
 
 _json: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4) | _cidr.map(str),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(
-            "cniVersion interfaces ips routes dns ip4 ip6 ip name mac mtu address gateway interface "
-            "dst gw table nameservers".split()
-        ),
-        inner,
-        max_size=4,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "cniVersion",
+                    "interfaces",
+                    "ips",
+                    "routes",
+                    "dns",
+                    "ip4",
+                    "ip6",
+                    "ip",
+                    "name",
+                    "mac",
+                    "mtu",
+                    "address",
+                    "gateway",
+                    "interface",
+                    "dst",
+                    "gw",
+                    "table",
+                    "nameservers",
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
     ),
     max_leaves=15,
 )

@@ -57,11 +57,7 @@ seen: list[Any] = []
 
 
 def serve(
-    tmp_path: Path,
-    verb: str,
-    plugin: type[Any] = toys.Toy,
-    machine: toys.FakeMachine | None = None,
-    **keys: Any,
+    tmp_path: Path, verb: str, plugin: Any = toys.Toy, machine: Any = None, **keys: Any
 ) -> toys.Outcome:
     """Serve a verb with a configuration."""
     env = toys.environment(verb, tmp_path, CNI_ARGS="A=1")
