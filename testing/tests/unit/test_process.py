@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import pytest
@@ -72,8 +72,8 @@ class Node:
             "stderr": subprocess.PIPE,
             **more,
         }
-        popen: Callable[..., subprocess.Popen[bytes]] = subprocess.Popen
-        child = popen([self.launcher], env=env, **pipes)
+        started = subprocess.Popen([self.launcher], env=env, **pipes)
+        child = cast("subprocess.Popen[bytes]", started)
         if child.stdin is not None:
             child.stdin.write(self.config(act))
             child.stdin.close()
