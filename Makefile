@@ -26,7 +26,7 @@ setup: $(VENV)/.setup  ## Make .venv with the command line in it.
 demo: $(VENV)/.setup  ## Attach two containers to a bridge and clean up again, in a sandbox.
 	@$(py) testing/demo/run.py
 
-test: $(VENV)/.group-tests  ## Run all tests (WORKERS=0: one after the other; PYTEST_ARGS="-k name").
+test: $(VENV)/.group-typing  ## Run all tests (WORKERS=0: one after the other; PYTEST_ARGS="-k name").
 	@testing/system-packages.sh
 	$(py) -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 

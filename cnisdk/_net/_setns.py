@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -34,6 +35,8 @@ def entered(fd: int | None) -> Generator[None]:
 
 
 def _setns(fd: int) -> None:
+    if fd < 0:
+        raise OSError(errno.EBADF, "setns: the namespace has been closed")
     setns: Callable[[int, int], None] | None = getattr(os, "setns", None)
     if setns is not None:  # Python 3.12
         setns(fd, _CLONE_NEWNET)
