@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 from cnisdk import errors
@@ -49,8 +50,16 @@ class AddressVerbs(Space):
                     f"ip address del {rivals[0]} dev {name}",
                 )
             for rival in rivals:
-                self.kernel.remove_address(link.index, rival)
+                self._remove_address(link, rival)
             self._add_shared_address(link, address)
+
+    def _remove_address(self, link: Link, address: IpInterface) -> None:
+        try:
+            self.kernel.remove_address(link.index, address)
+        except OSError as failure:
+            # A subnet's first IPv4 address takes the others of the subnet along.
+            if failure.errno != errno.EADDRNOTAVAIL:
+                raise
 
     def _add_shared_address(self, link: Link, address: IpInterface) -> None:
         try:

@@ -6,89 +6,27 @@ A contract test runs it side by side with the real one, so that the two cannot d
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Sequence
-from ipaddress import ip_address, ip_interface, ip_network
-from typing import Any, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
-from cnisdk import errors
 from cnisdk._deadline import Deadline
-from cnisdk._names import Attachment
-from cnisdk._net import Namespace
 from cnisdk._net._protocol import PeerSpec
-from cnisdk._net._types import MAIN_TABLE, Address, KernelRoute, Link
-from cnisdk._result import IpInterface
-from cnisdk._rollback import Rollback
-from cnisdk.testing._errors import InjectedFault
-from cnisdk.testing._fake_firewall import FakeFirewall
-from cnisdk.testing._state import HostState, LinkState, NsState
+from cnisdk._net._types import Address, Link
+from cnisdk.testing._fake_addresses import FakeAddresses
+from cnisdk.testing._state import LinkState, NsState
 
+
+if TYPE_CHECKING:
+    from cnisdk.testing._fake_machine import FakeMachine
 
 _PER_LINK_SYSCTLS = ("ipv4/conf/", "ipv6/conf/")
-_FIRST_FREE_INDEX = 2
+_DEFAULTS = {"accept_ra": "1", "accept_dad": "1", "enhanced_dad": "1"}
+_DEFAULT_MTU = 1500
 
 
-class FakeMachine:
-    """The host's namespace and the containers', changed in place by one call.
-
-    Args:
-        state: What is there before.
-        fail_at: The n-th change fails once, counted from 0.
-        kill_at: From the n-th change on nothing is changed any more, as after kill -9.
-    """
-
-    def __init__(
-        self, state: HostState, *, fail_at: int | None = None, kill_at: int | None = None
-    ) -> None:
-        self.calls = 0
-        self.fail_at = fail_at
-        self.kill_at = kill_at
-        self.spaces: dict[str, FakeKernel] = {}
-        self.spaces[""] = FakeKernel(self, "", state.host)
-        for path, space in state.namespaces.items():
-            self.spaces[path] = FakeKernel(self, path, space)
-
-    def namespace(
-        self,
-        path: str,
-        *,
-        owner: Attachment | None = None,
-        rollback: Rollback | None = None,
-        deadline: Deadline | None = None,
-    ) -> Namespace:
-        """One of the machine's namespaces, as the real `open_namespace` opens it."""
-        kernel = self.spaces.get(path)
-        if kernel is None:
-            raise errors.InvalidNetns(
-                f'CNI_NETNS: cannot open network namespace "{path}": no such file or directory'
-            )
-        return Namespace(
-            kernel,
-            lambda: FakeFirewall(kernel.rules, self.change),
-            path=path,
-            owner=owner,
-            rollback=rollback,
-            deadline=deadline,
-        )
-
-    def change(self, what: str) -> None:
-        """Count a change; fail or die at the chosen one."""
-        point, self.calls = self.calls, self.calls + 1
-        if self.kill_at is not None and point >= self.kill_at:
-            raise InjectedFault(errno.EIO, f"killed before {what}")
-        if point == self.fail_at:
-            raise InjectedFault(errno.EIO, f"injected fault: {what}")
-
-    def state(self) -> HostState:
-        """What is there now."""
-        return HostState(
-            host=self.spaces[""].state(),
-            namespaces={path: each.state() for path, each in self.spaces.items() if path},
-        )
-
-
-class FakeKernel:
+class FakeKernel(FakeAddresses):
     """One fake namespace."""
 
     def __init__(self, machine: FakeMachine, path: str, state: NsState) -> None:
@@ -99,6 +37,8 @@ class FakeKernel:
         self.route_set = set(state.routes)
         self.values = dict(state.sysctls)
         self.rules = set(state.rules)
+        self.fixed_mtus: set[str] = set()
+        """Links whose MTU was set by a call of its own."""
 
     def state(self) -> NsState:
         """This namespace as a value."""
@@ -127,7 +67,7 @@ class FakeKernel:
         state = self.by_name.get(name)
         if state is None:
             return None
-        peer = self.machine.spaces.get(state.peer[0]) if state.peer else None
+        peer = self.peer(state)
         is_port = bool(state.master)
         return Link(
             index=self.index(name),
@@ -138,12 +78,32 @@ class FakeKernel:
             up=state.up,
             master=self.index(state.master) if is_port else None,
             alias=state.alias,
-            operstate="up" if state.up else "down",
-            peer_index=peer.index(state.peer[1]) if peer and state.peer else None,
-            promiscuity=int(state.promisc),
+            operstate=self.operstate(name),
+            peer_index=peer[0].index(peer[1]) if peer else None,
+            promiscuity=int(state.promisc) + int(is_port),
             hairpin=state.hairpin if is_port else None,
             isolated=state.isolated if is_port else None,
         )
+
+    def peer(self, state: LinkState) -> tuple[FakeKernel, str] | None:
+        """Where a veth's other end is."""
+        space = self.machine.spaces.get(state.peer[0]) if state.peer else None
+        if space is None or state.peer is None or state.peer[1] not in space.by_name:
+            return None
+        return space, state.peer[1]
+
+    def operstate(self, name: str) -> str:
+        """Whether packets can pass: a veth needs both ends up, a bridge a port that is up."""
+        state = self.by_name[name]
+        if not state.up:
+            return "down"
+        if state.kind == "veth":
+            peer = self.peer(state)
+            return "up" if peer and peer[0].by_name[peer[1]].up else "lowerlayerdown"
+        if state.kind == "bridge":
+            ports = [each for each, port in self.by_name.items() if port.master == name]
+            return "up" if any(self.operstate(each) == "up" for each in ports) else "down"
+        return "unknown"
 
     def link_by_index(self, index: int) -> Link | None:
         """The link of this index."""
@@ -169,27 +129,22 @@ class FakeKernel:
     ) -> Link:
         """Make a link."""
         self.machine.change(f"add {kind} {name}")
-        other = peer.kernel if peer is not None else None
         if name in self.by_name:
             raise FileExistsError(errno.EEXIST, "File exists")
-        if peer is not None and isinstance(other, FakeKernel):
+        state = LinkState(kind=kind, mac=mac, mtu=mtu or _DEFAULT_MTU, alias=alias)
+        if master is not None:
+            if self.link_by_index(master) is None:
+                raise OSError(errno.EINVAL, "Invalid argument")
+            state = attrs.evolve(state, master=self.name(master))
+        if peer is not None:
+            other = cast("FakeKernel", peer.kernel)
             if peer.name in other.by_name:
                 raise FileExistsError(errno.EEXIST, "File exists")
-            other.put(
-                peer.name,
-                LinkState(kind=kind, mac=peer.mac, mtu=mtu or 1500, peer=(self.path, name)),
-            )
-        self.put(
-            name,
-            LinkState(
-                kind=kind,
-                mac=mac,
-                mtu=mtu or 1500,
-                alias=alias,
-                master=self.name(master) if master is not None else "",
-                peer=(other.path, peer.name) if peer and isinstance(other, FakeKernel) else None,
-            ),
-        )
+            state = attrs.evolve(state, peer=(other.path, peer.name))
+            far = LinkState(kind=kind, mac=peer.mac, mtu=state.mtu, peer=(self.path, name))
+            other.put(peer.name, far)
+        self.put(name, state)
+        self.fit_mtu(state.master)
         return cast("Link", self.link(name))
 
     def put(self, name: str, state: LinkState) -> None:
@@ -197,6 +152,12 @@ class FakeKernel:
         self.by_name[name] = state
         # A name used again gets a new index.
         self.order = [f"({each})" if each == name else each for each in self.order] + [name]
+
+    def fit_mtu(self, bridge: str) -> None:
+        """Keep a bridge at the MTU of its smallest port, unless its MTU was set."""
+        ports = [each.mtu for each in self.by_name.values() if bridge and each.master == bridge]
+        if ports and bridge not in self.fixed_mtus:
+            self.by_name[bridge] = attrs.evolve(self.by_name[bridge], mtu=min(ports))
 
     def change_link(
         self,
@@ -213,12 +174,18 @@ class FakeKernel:
         """Change what is given."""
         name = self.name(index)
         self.machine.change(f"change {name}")
-        given: dict[str, Any] = {"up": up, "mac": mac or None, "mtu": mtu or None, "alias": alias}
+        state = self.by_name[name]
+        if (hairpin is not None or isolated is not None) and not state.master:
+            raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+        given: dict[str, Any] = {"mac": mac or None, "mtu": mtu or None, "alias": alias}
         given |= {"promisc": promisc, "hairpin": hairpin, "isolated": isolated}
         changes = {key: value for key, value in given.items() if value is not None}
-        self.by_name[name] = attrs.evolve(self.by_name[name], **changes)
-        if up is False:
-            self.route_set = {each for each in self.route_set if each[2] != name}
+        self.by_name[name] = attrs.evolve(state, **changes)
+        if mtu:
+            self.fixed_mtus.add(name)
+            self.fit_mtu(state.master)
+        if up is not None and up != state.up:
+            self.switch(name, up=up)
 
     def remove_link(self, index: int) -> None:
         """Remove a link, its peer and its ports' membership."""
@@ -228,7 +195,9 @@ class FakeKernel:
 
     def drop(self, name: str) -> None:
         """Take a link and its peer away."""
+        peer = self.peer(self.by_name[name])
         state = self.by_name.pop(name)
+        self.fixed_mtus.discard(name)
         self.route_set = {each for each in self.route_set if each[2] != name}
         self.values = {
             key: value
@@ -237,113 +206,11 @@ class FakeKernel:
         }
         for other, each in self.by_name.items():
             if each.master == name:
-                self.by_name[other] = attrs.evolve(each, master="")
-        peer = self.machine.spaces.get(state.peer[0]) if state.peer else None
-        if peer is not None and state.peer is not None and state.peer[1] in peer.by_name:
-            peer.drop(state.peer[1])
-
-    # ---- addresses and routes -------------------------------------------------------------------
-
-    def addresses(self, index: int) -> list[Address]:
-        """The addresses of a link."""
-        state = self.by_name[self.name(index)]
-        return [Address(interface=ip_interface(each)) for each in state.addresses]
-
-    def add_address(self, index: int, address: IpInterface) -> None:
-        """Add an address and, on a link that is up, the route to its subnet."""
-        name = self.name(index)
-        self.machine.change(f"add {address} to {name}")
-        self._add_address(name, address)
-
-    def _add_address(self, name: str, address: IpInterface) -> None:
-        state = self.by_name[name]
-        if str(address) in state.addresses:
-            raise FileExistsError(errno.EEXIST, "File exists")
-        self.by_name[name] = attrs.evolve(state, addresses=(*state.addresses, str(address)))
-        if state.up:
-            self._connect(name, address)
-
-    def _connect(self, name: str, address: IpInterface) -> None:
-        network = address.network
-        if network.prefixlen != network.max_prefixlen:
-            scope = "253" if network.version == 4 else "0"
-            priority = "0" if network.version == 4 else "256"
-            route = (str(network), "", name, str(MAIN_TABLE), priority, scope, "0", "0")
-            self.route_set.add(route)
-
-    def remove_address(self, index: int, address: IpInterface) -> None:
-        """Remove an address and the route to its subnet."""
-        name = self.name(index)
-        self.machine.change(f"remove {address} from {name}")
-        state = self.by_name[name]
-        rest = tuple(each for each in state.addresses if each != str(address))
-        self.by_name[name] = attrs.evolve(state, addresses=rest)
-        self.route_set = {
-            each
-            for each in self.route_set
-            if not (each[0] == str(address.network) and each[1] == "" and each[2] == name)
-        }
-
-    def routes(self) -> list[KernelRoute]:
-        """All routes."""
-        return [
-            KernelRoute(
-                dst=ip_network(dst),
-                gw=ip_address(gw) if gw else None,
-                index=self.index(name),
-                table=int(table),
-                priority=int(priority),
-                scope=int(scope),
-                mtu=int(mtu),
-                advmss=int(advmss),
-            )
-            for dst, gw, name, table, priority, scope, mtu, advmss in sorted(self.route_set)
-        ]
-
-    def configure(
-        self,
-        index: int,
-        *,
-        addresses: Sequence[IpInterface],
-        routes: Sequence[KernelRoute],
-        up: bool,
-        dad: bool,
-    ) -> None:
-        """Add addresses, set the link up, add routes."""
-        name = self.name(index)
-        for address in addresses:
-            self.machine.change(f"add {address} to {name}")
-            self._add_address(name, address)
-        if up:
-            self.machine.change(f"set {name} up")
-            self.by_name[name] = attrs.evolve(self.by_name[name], up=True)
-            for text in self.by_name[name].addresses:
-                self._connect(name, ip_interface(text))
-        for route in routes:
-            self.machine.change(f"add route to {route.dst} on {name}")
-            self._add_route(name, route)
-
-    def _add_route(self, name: str, route: KernelRoute) -> None:
-        if not self.by_name[name].up:
-            raise OSError(errno.ENETDOWN, f"route to {route.dst}: Network is down")
-        if route.gw is not None and not any(
-            route.gw in ip_interface(each).network for each in self.by_name[name].addresses
-        ):
-            raise OSError(errno.ENETUNREACH, f"route to {route.dst}: Nexthop has invalid gateway")
-        metric = route.priority or (1024 if route.dst.version == 6 else 0)
-        found = (
-            str(route.dst),
-            str(route.gw or ""),
-            name,
-            str(route.table),
-            str(metric),
-            str(route.scope or 0 if route.dst.version == 4 else 0),
-            str(route.mtu),
-            str(route.advmss),
-        )
-        if found in self.route_set:
-            raise FileExistsError(errno.EEXIST, f"route to {route.dst}: File exists")
-        self.route_set.add(found)
+                free = attrs.evolve(each, master="", hairpin=False, isolated=False)
+                self.by_name[other] = free
+        self.fit_mtu(state.master)
+        if peer is not None:
+            peer[0].drop(peer[1])
 
     # ---- waiting, sysctls -----------------------------------------------------------------------
 
@@ -358,12 +225,15 @@ class FakeKernel:
         return self.addresses(index)
 
     def sysctl(self, name: str) -> str | None:
-        """A value; "0" where nothing was written. Settings of a link exist with the link."""
+        """A value; the default where nothing was written. Settings of a link exist with the link."""
+        _, _, setting = name.rpartition("/")
         if name.startswith(_PER_LINK_SYSCTLS):
             link = name.split("/")[2]
             if link not in {*self.by_name, "all", "default"}:
                 return None
-        return self.values.get(name, "0")
+            if (link, setting) == ("lo", "accept_dad"):
+                return self.values.get(name, "-1")
+        return self.values.get(name, _DEFAULTS.get(setting, "0"))
 
     def set_sysctl(self, name: str, value: str) -> None:
         """Write a value."""
@@ -373,4 +243,4 @@ class FakeKernel:
         self.values[name] = value
 
     def close(self) -> None:
-        """Nothing to let go."""
+        """Nothing to let go of."""

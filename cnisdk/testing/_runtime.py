@@ -15,7 +15,7 @@ from cnisdk._plugin import AnyPlugin
 from cnisdk._result import Result
 from cnisdk._result_json import decode, encode
 from cnisdk.testing._consistency import check_annotations, check_scenario
-from cnisdk.testing._fake_kernel import FakeMachine
+from cnisdk.testing._fake_machine import FakeMachine
 from cnisdk.testing._ipam import FakeIpam
 from cnisdk.testing._state import DEFAULT_NETNS, HostState
 

@@ -14,7 +14,7 @@ from cnisdk.install import install
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from machine import Machine, Netns  # noqa: E402  # lies beside this file, and is in no package
+from machine import Machine, Netns  # lies beside this file, and is in no package
 
 
 @pytest.fixture(scope="session")

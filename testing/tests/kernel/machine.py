@@ -74,7 +74,7 @@ class Netns:
         return self.run(*command.split())
 
     def ip(self, command: str) -> str:
-        """Change something with ip(8)."""
+        """Change something with iproute2."""
         return self.sh(f"ip {command}")
 
     def links(self) -> dict[str, dict[str, Any]]:

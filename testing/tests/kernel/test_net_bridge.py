@@ -135,7 +135,7 @@ def test_many_make_the_same_bridge_and_address_at_once(machine: Machine) -> None
                 host.ensure_bridge("br0")
                 host.ensure_address("br0", ip_interface("10.1.0.1/24"))
                 host.ensure_address("br0", ip_interface("fd01::1/64"))
-            except Exception as failure:
+            except Exception as failure:  # noqa: BLE001  # whatever it is, it is a finding
                 problems.append(failure)
 
     threads = [threading.Thread(target=add) for _ in range(10)]
@@ -204,6 +204,17 @@ def test_the_policy_for_gateway_addresses(
     host.ensure_address("br0", ip_interface(wanted), replace=force)
     expected = [wanted] if rivals else [present, wanted]
     assert sorted(machine.host.addresses("br0")) == sorted(expected)
+
+
+def test_all_addresses_of_a_subnet_are_replaced(machine: Machine, host: Namespace) -> None:
+    """T: v4 second address, with force: the kernel removes some of them by itself."""
+    host.ensure_bridge("br0")
+    for number in (1, 2, 3):
+        machine.host.ip(f"address add 10.1.0.{number}/24 dev br0")
+
+    host.ensure_address("br0", ip_interface("10.2.0.1/24"), replace=True)
+
+    assert machine.host.addresses("br0") == ["10.2.0.1/24"]
 
 
 def test_an_address_that_is_there_is_left_as_it_is(machine: Machine, host: Namespace) -> None:

@@ -75,7 +75,7 @@ def test_each_object_that_is_missing_or_altered_is_named(
 
 
 @pytest.mark.parametrize(
-    ("route", "other", "difference"),
+    "case",
     [
         ("default", "default via 10.1.0.9", "gw is 10.1.0.9, not 10.1.0.1"),
         (
@@ -107,9 +107,10 @@ def test_each_object_that_is_missing_or_altered_is_named(
     ],
 )
 def test_each_property_of_a_route_is_compared(
-    container: Netns, inside: Namespace, result: Result, route: str, other: str, difference: str
+    container: Netns, inside: Namespace, result: Result, case: tuple[str, str, str]
 ) -> None:
     """W-CHK-2: gateway of a default route, interface, table, metric, scope, mtu."""
+    route, other, difference = case
     container.ip("link add eth1 type bridge")
     container.ip("link set eth1 up")
     container.ip("address add 10.9.0.5/24 dev eth1")

@@ -1,0 +1,187 @@
+"""The fake kernel's addresses and routes."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Sequence
+from functools import partial
+from ipaddress import ip_address, ip_interface, ip_network
+from typing import TYPE_CHECKING
+
+import attrs
+
+from cnisdk._net._types import MAIN_TABLE, Address, KernelRoute
+from cnisdk._result import IpInterface
+from cnisdk.testing._state import LinkState
+
+
+if TYPE_CHECKING:
+    from cnisdk.testing._fake_machine import FakeMachine
+
+_LOOPBACK = ("127.0.0.1/8", "::1/128")
+_IPV6_METRIC = 1024
+
+
+class FakeAddresses:
+    """Addresses and routes of one fake namespace."""
+
+    machine: FakeMachine
+    by_name: dict[str, LinkState]
+    route_set: set[tuple[str, ...]]
+
+    def index(self, name: str) -> int:
+        """A link's index."""
+        raise NotImplementedError
+
+    def name(self, index: int) -> str:
+        """The link of an index."""
+        raise NotImplementedError
+
+    def sysctl(self, name: str) -> str | None:
+        """A value below /proc/sys/net."""
+        raise NotImplementedError
+
+    # ---- addresses ------------------------------------------------------------------------------
+
+    def addresses(self, index: int) -> list[Address]:
+        """The addresses of a link."""
+        return [Address(interface=each) for each in self._present(self.name(index))]
+
+    def _present(self, name: str) -> list[IpInterface]:
+        return [ip_interface(each) for each in self.by_name[name].addresses]
+
+    def _keep(self, name: str, addresses: Sequence[IpInterface]) -> None:
+        texts = tuple(map(str, addresses))
+        self.by_name[name] = attrs.evolve(self.by_name[name], addresses=texts)
+
+    def add_address(self, index: int, address: IpInterface) -> None:
+        """Add an address and, on a link that is up, the route to its subnet."""
+        name = self.name(index)
+        self.machine.change(f"add {address} to {name}")
+        self._add_address(name, address)
+
+    def _add_address(self, name: str, address: IpInterface) -> None:
+        present = self._present(name)
+        if address in present:
+            raise FileExistsError(errno.EEXIST, "File exists")
+        self._keep(name, [*present, address])
+        if self.by_name[name].up:
+            self._connect(name, address)
+
+    def _connect(self, name: str, address: IpInterface) -> None:
+        network = address.network
+        if name == "lo" or (network.version == 4 and network.prefixlen == 32):
+            return
+        scope, priority = ("253", "0") if network.version == 4 else ("0", "256")
+        route = (str(network), "", name, str(MAIN_TABLE), priority, scope, "0", "0")
+        self.route_set.add(route)
+
+    def remove_address(self, index: int, address: IpInterface) -> None:
+        """Remove an address and what depends on it."""
+        name = self.name(index)
+        self.machine.change(f"remove {address} from {name}")
+        present = self._present(name)
+        if address not in present:
+            raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+        first = next(each for each in present if each.network == address.network)
+        # A subnet's first IPv4 address takes the others along (promote_secondaries is 0).
+        falls = address.version == 4 and first == address
+        rest = [
+            each
+            for each in present
+            if each != address and not (falls and each.network == address.network)
+        ]
+        self._keep(name, rest)
+        if not any(each.network == address.network for each in rest):
+            self._drop_routes(name, lambda r: r[0] == str(address.network) and not r[1])
+        if address.version == 4 and not any(each.version == 4 for each in rest):
+            self._drop_routes(name, lambda r: ip_network(r[0]).version == 4)
+
+    def _drop_routes(self, name: str, unwanted: Callable[[tuple[str, ...]], bool]) -> None:
+        self.route_set = {each for each in self.route_set if each[2] != name or not unwanted(each)}
+
+    def switch(self, name: str, *, up: bool) -> None:
+        """Set a link up or down, with what that does to its addresses and routes."""
+        self.by_name[name] = attrs.evolve(self.by_name[name], up=up)
+        present = self._present(name)
+        if up:
+            if name == "lo":
+                missing = [ip_interface(each) for each in _LOOPBACK]
+                present += [each for each in missing if each not in present]
+                self._keep(name, present)
+            for address in present:
+                self._connect(name, address)
+            return
+        self._drop_routes(name, lambda _: True)
+        settings = [self.sysctl(f"ipv6/conf/{each}/keep_addr_on_down") for each in (name, "all")]
+        if "1" not in settings:
+            self._keep(name, [each for each in present if each.version == 4])
+
+    # ---- routes ---------------------------------------------------------------------------------
+
+    def routes(self) -> list[KernelRoute]:
+        """All routes."""
+        return [
+            KernelRoute(
+                dst=ip_network(dst),
+                gw=ip_address(gw) if gw else None,
+                index=self.index(name),
+                table=int(table),
+                priority=int(priority),
+                scope=int(scope),
+                mtu=int(mtu),
+                advmss=int(advmss),
+            )
+            for dst, gw, name, table, priority, scope, mtu, advmss in sorted(self.route_set)
+        ]
+
+    def configure(
+        self,
+        index: int,
+        *,
+        addresses: Sequence[IpInterface],
+        routes: Sequence[KernelRoute],
+        up: bool,
+        dad: bool,
+    ) -> None:
+        """Add addresses, set the link up, add routes; like the kernel, go on after a refusal."""
+        name = self.name(index)
+        refusals: list[OSError] = []
+
+        def step(what: str, change: Callable[[], None]) -> None:
+            try:
+                self.machine.change(what)
+                change()
+            except OSError as refusal:
+                refusals.append(refusal)
+
+        for address in addresses:
+            step(f"add {address} to {name}", partial(self._add_address, name, address))
+        if up:
+            step(f"set {name} up", partial(self.switch, name, up=True))
+        for route in routes:
+            step(f"add route to {route.dst}", partial(self._add_route, name, route))
+        if refusals:
+            raise refusals[0]
+
+    def _add_route(self, name: str, route: KernelRoute) -> None:
+        version, up = route.dst.version, self.by_name[name].up
+        near = any(route.gw in each.network for each in self._present(name) if route.gw and up)
+        if not up and route.gw is None:
+            raise OSError(errno.ENETDOWN, f"route to {route.dst}: Network is down")
+        if route.gw is not None and not near:
+            number = errno.ENETUNREACH if version == 4 else errno.EHOSTUNREACH
+            raise OSError(number, f"route to {route.dst}: Nexthop has invalid gateway")
+        found = (
+            str(route.dst),
+            str(route.gw or ""),
+            name,
+            str(route.table),
+            str(route.priority or (_IPV6_METRIC if version == 6 else 0)),
+            str(route.scope or 0 if version == 4 else 0),
+            str(route.mtu),
+            str(route.advmss),
+        )
+        if found in self.route_set:
+            raise FileExistsError(errno.EEXIST, f"route to {route.dst}: File exists")
+        self.route_set.add(found)

@@ -1,0 +1,225 @@
+"""The verbs of `Namespace` in scenarios for the fake and the real kernel; see `scenarios`."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_interface, ip_network
+from typing import Any
+
+from scenarios import MAC, MAC2, ME, OTHER, World, each, look, result, scenario
+
+from cnisdk import errors
+from cnisdk._net._links import veth_names
+from cnisdk._result import Result, Route
+
+
+def pair(w: World, **keys: Any) -> str:
+    """A veth on a bridge that is up; the name of its end at the host."""
+    w.host.ensure_bridge("br0")
+    keys = {"mac": MAC2, "master": "br0", **keys}
+    return w.host.add_veth(peer="eth0", into=w.container, **keys).host.name
+
+
+def added(w: World, *addresses: str, routes: tuple[Route, ...] = ()) -> Result:
+    """What ADD does in the container; the result with the interface's facts."""
+    pair(w)
+    w.container.configure("eth0", result(*addresses, routes=routes))
+    return result(*addresses, routes=routes, mtu=1500, mac=MAC2)
+
+
+each(
+    lambda w: [w.host.link("lo"), w.host.link("nope")],
+    lambda w: w.host.interface("lo"),
+    lambda w: w.container.interface("lo"),
+    lambda w: w.host.interface("nope"),
+    lambda w: w.host.ensure_bridge("br0", mtu=1400, promisc=True).mtu,
+    lambda w: w.host.ensure_bridge("lo"),
+    lambda w: [w.host.ensure_bridge("br0", promisc=True).name for _ in range(2)],
+    lambda w: pair(w, mtu=1400, hairpin=True, isolated=True) in veth_names(ME),
+    lambda w: w.host.add_veth(peer="eth0", into=w.container, mac=MAC2).peer,
+    lambda w: w.host.add_veth(peer="lo", into=w.container),
+    lambda w: w.host.add_veth(peer="eth0", into=w.container, mac="nonsense"),
+    lambda w: w.host.add_veth(peer="eth0", into=w.container, master="nope"),
+    lambda w: w.host.set_up("lo"),
+    lambda w: (w.host.set_up("lo"), w.host.set_down("lo")),
+    lambda w: (w.bridge(), w.host.set_mac("br0", "02-00-00-00-00-07")),
+    lambda w: w.host.set_mac("lo", "nonsense"),
+    lambda w: w.host.set_alias("lo", "text"),
+    lambda w: w.host.set_up("nope"),
+    lambda w: w.host.remove_link("nope"),
+    lambda w: (pair(w), w.container.remove_link("eth0", kind="bridge")),
+    lambda w: (pair(w), w.container.remove_link("eth0", kind="veth")),
+    lambda w: (pair(w), w.host.remove_owned(OTHER)),
+    lambda w: (pair(w), w.host.remove_owned(ME), w.host.remove_owned(ME)),
+    lambda w: (pair(w), w.host.retain_owned("mynet", [ME])),
+    lambda w: (pair(w), w.host.retain_owned("mynet", [OTHER])),
+    lambda w: (pair(w), w.host.retain_owned("other", [])),
+    lambda w: (pair(w), w.rollback.run(RuntimeError())),
+    lambda w: w.host.addresses("nope"),
+    lambda w: w.host.enable_forwarding(4),
+    lambda w: w.host.enable_forwarding(6),
+    lambda w: w.host.sysctl("net.ipv4.ip_forward"),
+    lambda w: w.host.set_sysctl("ipv4/conf/nope/arp_notify", "1"),
+    lambda w: w.host.set_sysctl("ipv4/conf/nope/arp_notify", "1", required=False),
+    lambda w: w.host.set_sysctl("../x", "1"),
+    lambda w: w.host.expect_link("nope"),
+    lambda w: w.host.expect_link("lo", up=True),
+    lambda w: w.host.expect_link("lo", mtu=7),
+    lambda w: w.host.expect_link("lo", mac=MAC),
+    lambda w: w.host.expect_link("lo", kind="bridge"),
+    lambda w: w.host.expect_link("lo", up=False, mtu=65536).name,
+    lambda w: w.host.expect_forwarding(4),
+    lambda w: (w.host.enable_forwarding(4), w.host.expect_forwarding(4)),
+    lambda w: w.host.expect_address("lo", ip_interface("10.1.0.1/24")),
+    lambda w: added(w, "10.1.0.5/24", "fd01::5/64"),
+    lambda w: (pair(w), w.container.configure("eth0", Result())),
+    lambda w: (pair(w), w.container.configure("nope", result("10.1.0.5/24"))),
+    lambda w: (
+        pair(w),
+        w.container.configure("eth0", result("10.1.0.5/24", "fd01::5/64"), dad=True),
+    ),
+    lambda w: (pair(w), w.container.configure("eth0", result("10.1.0.5/24"), up=False)),
+    lambda w: w.host.wait_port_up("nope"),
+    lambda w: w.host.firewall_problem(),
+)
+
+
+@scenario
+def a_second_attachment_of_that_name_is_refused(w: World) -> object:
+    pair(w)
+    return w.host.add_veth(peer="eth0", into=w.container)
+
+
+@scenario
+def a_foreign_link_of_our_name_is_left_alone(w: World) -> object:
+    w.k.change_link(w.bridge(veth_names(ME)[0]).index, up=True)
+    return pair(w) == veth_names(ME)[1]
+
+
+@scenario
+def what_a_killed_add_left_is_replaced(w: World) -> object:
+    w.veth(veth_names(ME)[0], "old0")
+    return pair(w) == veth_names(ME)[0]
+
+
+@scenario
+def the_port_comes_up_with_the_container(w: World) -> object:
+    name = pair(w)
+    w.container.set_up("eth0")
+    return w.host.wait_port_up(name)
+
+
+@scenario
+def a_veth_lowers_a_bridge_set_by_hand(w: World) -> object:
+    w.k.change_link(w.bridge().index, mtu=2000)
+    return pair(w, mtu=1400) != ""
+
+
+def policy(present: str, wanted: str, *, replace: bool) -> None:
+    def run(w: World) -> object:
+        w.host.ensure_bridge("br0")
+        w.host.ensure_address("br0", ip_interface(present))
+        w.host.ensure_address("br0", ip_interface(wanted), replace=replace)
+        return sorted(map(str, w.host.addresses("br0")))
+
+    scenario(run)
+
+
+for force in (False, True):
+    policy("10.1.0.1/24", "10.1.0.1/24", replace=force)
+    policy("10.1.0.1/24", "10.2.0.1/24", replace=force)
+    policy("fd01::1/64", "fd01::2/64", replace=force)
+    policy("fd01::1/64", "fd02::1/64", replace=force)
+
+
+@scenario
+def replacing_several_addresses_of_one_subnet(w: World) -> object:
+    w.host.ensure_bridge("br0")
+    for text in ("10.1.0.1/24", "10.1.0.2/24", "10.3.0.1/24", "10.1.0.3/24"):
+        w.k.add_address(w.host.expect_link("br0").index, ip_interface(text))
+    w.host.ensure_address("br0", ip_interface("10.2.0.1/24"), replace=True)
+    return w.host.addresses("br0")
+
+
+_ROUTES = (
+    Route(ip_network("0.0.0.0/0")),
+    Route(ip_network("172.16.0.0/16"), table=100, priority=7, mtu=1300),
+    Route(ip_network("::/0"), ip_address("fd01::1")),
+)
+
+
+@scenario
+def an_attachment_as_add_left_it_passes(w: World) -> object:
+    made = added(w, "10.1.0.5/24", "fd01::5/64", routes=_ROUTES)
+    w.container.expect(made, "eth0")
+    w.container.expect_address("eth0", ip_interface("10.1.0.5/24"))
+    port = w.host.expect_peer(w.eth(), master="br0")
+    return port.name in veth_names(ME), look(w)
+
+
+def altered(change: Any) -> None:
+    def run(w: World) -> object:
+        made = added(w, "10.1.0.5/24", "fd01::5/64", routes=_ROUTES)
+        change(w)
+        return w.container.expect(made, "eth0")
+
+    scenario(run)
+
+
+altered(lambda w: w.container.kernel.change_link(w.eth().index, mac=MAC))
+altered(lambda w: w.container.kernel.change_link(w.eth().index, mtu=1400))
+altered(lambda w: w.container.kernel.change_link(w.eth().index, up=False))
+altered(lambda w: w.container.kernel.remove_link(w.eth().index))
+altered(lambda w: w.container.kernel.remove_address(w.eth().index, ip_interface("10.1.0.5/24")))
+altered(lambda w: w.container.kernel.remove_address(w.eth().index, ip_interface("fd01::5/64")))
+
+
+@scenario
+def a_port_of_another_bridge_is_told(w: World) -> object:
+    pair(w)
+    w.bridge("br1")
+    return w.host.expect_peer(w.eth(), master="br1")
+
+
+@scenario
+def a_veth_without_an_end_here_is_told(w: World) -> object:
+    pair(w)
+    return w.container.expect_peer(w.eth(), master="br0")
+
+
+# ---- packet filter ------------------------------------------------------------------------------
+
+_ADDRESSES = [ip_interface("10.1.0.5/24"), ip_interface("fd01::5/64")]
+
+
+def filtered(step: Any) -> None:
+    def run(w: World) -> object:
+        w.host.add_masquerade(ME, _ADDRESSES)
+        w.host.add_spoof_check(ME, "veth0", MAC)
+        step(w)
+        return [
+            passes(lambda: w.host.expect_masquerade(ME, _ADDRESSES)),
+            passes(lambda: w.host.expect_spoof_check(ME, "veth0", MAC)),
+        ]
+
+    scenario(run)
+
+
+def passes(check: Any) -> bool:
+    """The real packet filter names its rules, the fake one has none."""
+    try:
+        check()
+    except errors.CniError:
+        return False
+    return True
+
+
+filtered(lambda w: w.host.firewall.remove_masquerade(OTHER))
+filtered(lambda w: w.host.firewall.remove_masquerade(ME))
+filtered(lambda w: w.host.firewall.remove_spoof_check(ME))
+filtered(lambda w: w.host.firewall.retain_masquerade("mynet", [ME]))
+filtered(lambda w: w.host.firewall.retain_masquerade("mynet", []))
+filtered(lambda w: w.host.firewall.retain_spoof_checks("mynet", []))
+filtered(lambda w: w.host.add_masquerade(ME, _ADDRESSES[:1]))
+filtered(lambda w: w.host.add_spoof_check(ME, "veth0", MAC2))
+filtered(lambda w: w.host.remove_owned(ME))
+filtered(lambda w: w.rollback.run(RuntimeError()))
