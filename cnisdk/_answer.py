@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
-from typing import Any, cast
-
-import attrs
+from typing import Any, NamedTuple, cast
 
 from cnisdk import errors, versions
 
 
-@attrs.frozen
-class Completed:
+class Completed(NamedTuple):
     """What a plugin left behind."""
 
     stdout: bytes

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, TypeVar, cast
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar, cast
 
 import attrs
 
@@ -31,15 +32,14 @@ PROTOCOL_KEYS = frozenset(
 )  # fmt: skip
 
 
-@attrs.frozen
-class Sources:
+class Sources(NamedTuple):
     """Everything besides its own JSON object that may fill a configuration's fields."""
 
-    cni_args: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    cni_args: Mapping[str, str] = MappingProxyType({})
     """Parsed CNI_ARGS."""
-    args_cni: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    args_cni: Mapping[str, Any] = MappingProxyType({})
     """``args.cni`` of the configuration."""
-    runtime_config: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    runtime_config: Mapping[str, Any] = MappingProxyType({})
     """``runtimeConfig`` of the configuration."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Final, TypeVar, cast, dataclass_transform, overload
+from typing import Any, ClassVar, Final, NamedTuple, TypeVar, cast, dataclass_transform, overload
 
 import attrs
 
@@ -18,8 +18,7 @@ STRICT: Final = "__cni_strict__"
 """Class attribute: unknown keys are refused."""
 
 
-@attrs.frozen
-class Input:
+class Input(NamedTuple):
     """Where a field's value comes from; later sources win: key, CNI_ARGS, args.cni, runtimeConfig."""
 
     key: str | None = None
@@ -130,9 +129,20 @@ def config(cls: Any = None, /, *, strict: bool = False) -> Any:
 
     def decorate(plain: Any) -> Any:
         setattr(plain, STRICT, strict)
-        return attrs.frozen(kw_only=True, slots=True)(plain)
+        if "__repr__" not in plain.__dict__:
+            plain.__repr__ = _repr
+        return attrs.frozen(kw_only=True, slots=True, repr=False)(plain)
 
     return decorate if cls is None else decorate(cls)
+
+
+def _repr(self: Any) -> str:
+    """As attrs would, but for secrets; and not compiled anew for every class."""
+    parts = (
+        f"{field.name}={'(secret)' if source_of(field).secret else repr(getattr(self, field.name))}"
+        for field in attrs.fields(cast("Any", type(self)))
+    )
+    return f"{type(self).__qualname__}({', '.join(parts)})"
 
 
 def source_of(field: attrs.Attribute[Any]) -> Input:
@@ -141,7 +151,7 @@ def source_of(field: attrs.Attribute[Any]) -> Input:
     if source is None:
         return Input(camel_case(field.name))
     if source.key == "":
-        return cast("Input", attrs.evolve(source, key=camel_case(field.name)))
+        return cast("Input", source._replace(key=camel_case(field.name)))
     return cast("Input", source)
 
 

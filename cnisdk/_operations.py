@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, BinaryIO, Generic, ParamSpec, TypeVar, cast
-
-import attrs
+from typing import TYPE_CHECKING, Any, BinaryIO, Generic, NamedTuple, ParamSpec, TypeVar, cast
 
 from cnisdk import errors
 from cnisdk._config import NetConf
@@ -27,8 +25,7 @@ _P = ParamSpec("_P")
 _C = TypeVar("_C")
 
 
-@attrs.frozen
-class Call:
+class Call(NamedTuple):
     """One invocation, after environment and stdin have been read and found in order."""
 
     verb: str

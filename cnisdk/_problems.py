@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
-
-import attrs
+from typing import Any, NamedTuple
 
 from cnisdk import errors
 
@@ -14,8 +12,7 @@ from cnisdk import errors
 _MOST_SHOWN = 10
 
 
-@attrs.frozen
-class Problem:
+class Problem(NamedTuple):
     """One defect of a configuration."""
 
     path: str
@@ -38,7 +35,7 @@ class Problems(ValueError):  # raised within the codec only
 
     def below(self, prefix: str) -> list[Problem]:
         """The same defects, seen from the value above."""
-        return [attrs.evolve(each, path=_join(prefix, each.path)) for each in self.problems]
+        return [each._replace(path=_join(prefix, each.path)) for each in self.problems]
 
 
 _FROM_OUTSIDE = ("CNI_ARGS ", "args.cni.", "runtimeConfig.")

@@ -121,9 +121,9 @@ def test_capability_beats_argument_beats_key() -> None:
     document = {"preserveDefaultVlan": True}
 
     assert decode(Conf, document, sources=SOURCES).mac == "from-runtime"
-    without_runtime = attrs.evolve(SOURCES, runtime_config={})
+    without_runtime = SOURCES._replace(runtime_config={})
     assert decode(Conf, document, sources=without_runtime).mac == "from-args-cni"
-    without_args_cni = attrs.evolve(without_runtime, args_cni={})
+    without_args_cni = without_runtime._replace(args_cni={})
     assert decode(Conf, document, sources=without_args_cni).mac == "from-args"
     assert decode(Conf, document, sources=SOURCES).preserve is False
     assert decode(Conf, document).preserve is True
@@ -281,3 +281,18 @@ def test_lenient_reading_of_something_else_gives_the_defaults(body: object) -> N
 
     assert config == Conf()
     assert [problem.path for problem in problems] == ["ipam"]
+
+
+def test_configuration_shows_no_secret() -> None:
+    """Its repr ends up in tracebacks and logs."""
+
+    @cnisdk.config
+    class Secretive(cnisdk.NetConf):
+        token: str = cnisdk.key(secret=True, default="")
+        bridge: str = "cni0"
+
+    shown = repr(Secretive(token="s3cret"))
+
+    assert "s3cret" not in shown
+    assert "token=(secret)" in shown
+    assert "bridge='cni0'" in shown
