@@ -16,9 +16,6 @@ def main(target: str, supported_versions: str) -> NoReturn:
     """
     if os.environ.get("CNI_COMMAND") == "VERSION":
         os._exit(_answer_version(supported_versions.split(",")))
-    from cnisdk._late import import_attrs
-
-    import_attrs()
     from cnisdk._launcher import load
     from cnisdk._process import serve_process
 
