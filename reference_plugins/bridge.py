@@ -16,21 +16,20 @@ _MAIN_TABLE = 254
 _SMALLEST_MTU = 68
 
 
-def _mtu(_: object, field: attrs.Attribute[Any], value: int) -> None:
+def _mtu(_: object, _field: attrs.Attribute[Any], value: int) -> None:
     if value and not _SMALLEST_MTU <= value <= 65535:
         raise ValueError(f"must be 0 or {_SMALLEST_MTU} to 65535, got {value}")
 
 
-def _device(_: object, field: attrs.Attribute[Any], value: str) -> None:
+def _device(_: object, _field: attrs.Attribute[Any], value: str) -> None:
     unfit = any(each in "/:" or each.isspace() or not each.isprintable() for each in value)
     if unfit or value in {"", ".", ".."} or len(value.encode()) > 15:
         raise ValueError(
-            "must be an interface name: at most 15 bytes without / : and spaces, "
-            f'got "{value}"'
+            f'must be an interface name: at most 15 bytes without / : and spaces, got "{value}"'
         )
 
 
-def _station(_: object, field: attrs.Attribute[Any], value: str | None) -> None:
+def _station(_: object, _field: attrs.Attribute[Any], value: str | None) -> None:
     digits = (value or "").translate({ord(each): None for each in ":-."})
     try:
         raw = bytes.fromhex(digits)

@@ -83,7 +83,7 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
 
 
 @pytest.fixture
-def cnisdk(node: Node) -> Command:  # noqa: ARG001  # sets the variables
+def cnisdk(node: Node) -> Command:  # sets the variables
     """Run a command; the options for this node's directories are given by variables."""
 
     def run(*words: str) -> Outcome:

@@ -25,7 +25,7 @@ def kernel(monkeypatch):
 
 
 @pytest.fixture
-def doctor(node, cnisdk, kernel):  # noqa: ARG001  # the kernel is there to be found
+def doctor(node, cnisdk, kernel):  # the kernel is there to be found
     """Examine the node; returns the exit status and the checks by section and name."""
 
     def run(*words):
