@@ -12,6 +12,7 @@ import ctypes
 import io
 import json
 import os
+import shutil
 import subprocess
 import threading
 from collections.abc import Mapping
@@ -182,6 +183,12 @@ class Machine:
     def close(self) -> None:
         for each in (self.host, *self._containers):
             each.close()
+
+    def reboot(self) -> None:
+        """Namespaces, links and rules are gone; what is on disk is not, but for /run."""
+        self.close()
+        shutil.rmtree(self.root / "run", ignore_errors=True)
+        self.host, self._containers = Netns(), []
 
     # ---- plugins --------------------------------------------------------------------------------
 
