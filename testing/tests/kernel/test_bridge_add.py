@@ -175,7 +175,7 @@ def test_the_gateway_is_the_first_address_unless_ipam_names_one(
 ) -> None:
     """3.1 step 7: missing gateway with isGateway -> network address + 1."""
     ipam = {"type": "static", "addresses": [{"address": "10.1.0.9/24", "gateway": given or None}]}
-    conf = machine.conf(ipam=ipam, **{key: True})
+    conf = {**machine.conf(ipam=ipam), key: True}
     result = machine.add(conf, container)
 
     gateway = given or "10.1.0.1"

@@ -53,7 +53,7 @@ def test_promiscuous_mode(machine: Machine, container: Netns) -> None:
 @pytest.mark.parametrize("on", [False, True])
 def test_flags_of_the_port(machine: Machine, container: Netns, key: str, on: bool) -> None:
     """T: portIsolation off / on; 3.1 step 4: hairpin."""
-    conf = machine.conf(SUBNET, **{key: on})
+    conf = {**machine.conf(SUBNET), key: on}
     result = machine.add(conf, container)
 
     flag = {"hairpinMode": "hairpin", "portIsolation": "isolated"}[key]
