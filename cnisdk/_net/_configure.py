@@ -22,8 +22,9 @@ def configure(
     addresses = [ip.address for ip in ips]
     if any(each.version == 6 for each in addresses):
         _prepare_ipv6(netns, link.name, dad=dad)
-    # Neighbours should forget who had the address before.
-    netns.set_sysctl(f"ipv4/conf/{link.name}/arp_notify", "1", required=False)
+    if addresses:
+        # Neighbours should forget who had the address before.
+        netns.set_sysctl(f"ipv4/conf/{link.name}/arp_notify", "1", required=False)
     routes = [kernel_route(route, result) for route in result.routes] if ips else []
     netns.kernel.configure(
         link.index, addresses=addresses, routes=list(dict.fromkeys(routes)), up=up, dad=dad
