@@ -35,8 +35,10 @@ if TYPE_CHECKING:
 
 _LONGEST_LABEL = 64
 _A_TIME = "a number of seconds above 0"
-_UNDO_SECONDS = 10.0
-"""Grace for undoing a failed ADD when its own time is used up."""
+_UNDO_SHARE = 0.2
+"""Part of an ADD's time that is kept for undoing it, so that both end before the caller loses patience."""
+_LONGEST_UNDO = 10.0
+"""Seconds; undoing more slowly than that is hanging."""
 
 
 @attrs.frozen
@@ -122,6 +124,7 @@ class _Invocation:
         self.document: Mapping[str, Any] = {}
         self.rollback = Rollback()
         self.deadline = Deadline.never()
+        self.undo_seconds = _LONGEST_UNDO
         self.log = Log()
         self.output = b""
         self.done = False
@@ -234,6 +237,9 @@ class _Invocation:
             raise
 
     def _arm(self, seconds: float) -> None:
+        if self.verb == "ADD":
+            self.undo_seconds = min(_LONGEST_UNDO, seconds * _UNDO_SHARE)
+            seconds -= self.undo_seconds
         self.deadline = Deadline(seconds)
         self.watchdog(self.deadline)
 
@@ -286,7 +292,7 @@ class _Invocation:
 
     def _undo(self, failure: BaseException) -> None:
         if len(self.rollback):
-            self.deadline.grant(_UNDO_SECONDS)
+            self.deadline.grant(self.undo_seconds)
             self.watchdog(self.deadline)
             self.rollback.run(failure)
 

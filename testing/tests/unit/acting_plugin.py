@@ -109,6 +109,7 @@ class Acting(cnisdk.Plugin[ActingConf]):
             case "undo past the deadline":
                 op.on_rollback(mark, conf, "undone slowly")
                 op.on_rollback(time.sleep, 1.0)
+                time.sleep(op.deadline.remaining() - 0.1)
                 raise errors.CniError("undo takes a second")
             case "slow undo":
                 op.on_rollback(wait_for, conf, "go on")
