@@ -74,9 +74,10 @@ class HostState:
     def with_bridge(
         cls, name: str, *, mac: str = "02:00:00:00:00:01", mtu: int = 1500
     ) -> HostState:
-        """A machine that already has a bridge, and one container."""
+        """A machine that already has a bridge, as the SDK makes them, and one container."""
         bridge = LinkState(kind="bridge", mac=mac, mtu=mtu, up=True)
-        return cls(host=NsState(links={**_lo(), name: bridge}))
+        settled = {f"ipv6/conf/{name}/accept_ra": "0"}
+        return cls(host=NsState(links={**_lo(), name: bridge}, sysctls=settled))
 
     def without_namespace(self, path: str = DEFAULT_NETNS) -> HostState:
         """The machine after a container's namespace has gone, with the veth ends that go with it."""
