@@ -8,11 +8,15 @@ set -euo pipefail
 
 # package | a program of it | what needs it
 needs='
+busybox-static              | busybox-static      | tests with container runtimes, which make an image of it
+containerd                  | containerd          | tests with containerd, by itself and as kubelet uses it
 containernetworking-plugins | /usr/lib/cni/bridge | interop tests against the Go plugins
 iproute2                    | ip                  | kernel tests
 iptables                    | iptables            | tests of the iptables backend
 iputils-ping                | ping                | tests that send traffic
 nftables                    | nft                 | tests of masquerading and of other nft rules
+podman                      | podman              | tests with podman
+runc                        | runc                | tests with container runtimes, which start containers by it
 strace                      | strace              | crash tests, which kill a plugin at each system call
 '
 
