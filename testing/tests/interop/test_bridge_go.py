@@ -20,9 +20,9 @@ from cnisdk.install import install
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "kernel"))
 if TYPE_CHECKING:
-    from tests.kernel.machine import Machine, Netns
+    from tests.kernel.machine import Machine, Netns, new_machine
 else:
-    from machine import Machine, Netns
+    from machine import Machine, Netns, new_machine
 
 GO = Path("/usr/lib/cni")
 VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0")  # what Debian's 1.1.1 knows
@@ -64,7 +64,7 @@ def twins(tmp_path: Path, ours: Path) -> Iterator[dict[str, Machine]]:
     made: dict[str, Machine] = {}
     for who, directory in (("go", GO), ("ours", ours)):
         (tmp_path / who).mkdir()
-        made[who] = Machine(tmp_path / who, directory)
+        made[who] = new_machine(tmp_path / who, directory)
     yield made
     for each in made.values():
         each.close()

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import pytest
 
 from cnisdk import _launcher
 from cnisdk._deadline import Deadline
@@ -323,6 +324,16 @@ class Machine:
 
 _STAYS = ("chain ", 'comment "')
 """Tables' and chains' own comments, and declarations of base chains."""
+
+
+def new_machine(root: Path, plugins: Path) -> Machine:
+    """A machine, or a skipped test where namespaces cannot be made."""
+    if shutil.which("ip") is None or shutil.which("nsenter") is None:
+        pytest.skip("needs the Debian packages iproute2 and util-linux")
+    try:
+        return Machine(root, plugins)
+    except PermissionError as failure:
+        pytest.skip(f"cannot make network namespaces: {failure}; run as root")
 
 
 def attachment(container_id: str = "c1", ifname: str = "eth0") -> Attachment:

@@ -18,7 +18,7 @@ from typing import Any
 
 import attrs
 import pytest
-from machine import Machine, Netns
+from machine import Machine, Netns, new_machine
 
 
 pytestmark = [
@@ -87,7 +87,7 @@ def recorded(
     tmp_path_factory: pytest.TempPathFactory, plugins: Path
 ) -> Iterator[tuple[dict[str, list[Point]], set[str]]]:
     """The points of ADD and DEL, and the files that stay after an ADD and DEL nobody disturbed."""
-    machine = Machine(tmp_path_factory.mktemp("record"), plugins)
+    machine = new_machine(tmp_path_factory.mktemp("record"), plugins)
     container = machine.container()
     points = {verb: points_of(machine, container, verb) for verb in ("ADD", "DEL")}
     yield points, state(machine)

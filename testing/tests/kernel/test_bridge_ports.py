@@ -109,13 +109,18 @@ def test_the_mtu_of_bridge_and_veth(machine: Machine, container: Netns, existing
     assert machine.host.link("br0")["mtu"] == 1400
 
 
-def test_a_bridge_with_vlan_filtering_is_left_as_it_is(machine: Machine, container: Netns) -> None:
-    """W-BR-5: vlan_filtering of an existing bridge; VLANs are refused, so nothing needs it."""
-    out = machine.call("ADD", machine.conf(SUBNET, vlan=100), container)
+@pytest.mark.parametrize("keys", [{"vlan": 100}, {"vlanTrunk": [{"id": 7}]}, {"vlanTrunk": []}])
+def test_vlans_are_refused_before_anything_is_made(
+    machine: Machine, container: Netns, keys: dict[str, Any]
+) -> None:
+    """W-BR-5, W-BR-8: no vlan_filtering to be set silently or not, no `<bridge>.<vlan>` to be left behind."""
+    conf = {**machine.conf(SUBNET, isGateway=True), **keys}
+    out = machine.call("ADD", conf, container)
 
     assert out.document["code"] == 2
-    assert "vlan: 100" in out.error
+    assert next(iter(keys)) in out.error
     assert set(machine.host.links()) == {"lo"}
+    machine.delete(conf, container)
 
 
 def test_the_bridges_mac_does_not_change(machine: Machine, container: Netns) -> None:
