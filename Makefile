@@ -14,7 +14,7 @@ export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint types bench check clean FORCE
+.PHONY: help setup demo test lint types bench growth check clean FORCE
 
 help:  ## List these commands.
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r name text; do \
@@ -44,6 +44,8 @@ types: $(VENV)/.group-typing  ## Check types with mypy and pyright.
 
 bench: $(VENV)/.setup  ## Measure latencies, next to the Go plugins where they are installed.
 	@$(py) testing/bench/run.py
+
+growth: $(VENV)/.setup  ## Measure host-local in pools of up to 60,000 reservations; takes minutes.
 	@$(py) testing/bench/host_local_growth.py
 
 check: test lint types  ## All of test, lint and types.
