@@ -1,0 +1,26 @@
+"""What is known of a plugin before the suite runs: versions, kind, whether it delegates."""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+
+
+@frozen(kw_only=True)
+class Facts:
+    """Found out by a few calls at the beginning of a run.
+
+    Attributes:
+        kind: interface, chained, ipam or meta.
+        versions: The versions of the specification it supports and the suite knows, oldest first.
+        says_versions: Whether it said so by VERSION; otherwise they are assumed.
+        delegates: Whether ADD calls the delegate the configuration names.
+        ambient: Interface names its ADD finds already there, such as `lo`.
+        problem: Why ADD does not succeed with the configuration; empty when it does.
+    """
+
+    kind: str = ""
+    versions: tuple[str, ...] = ()
+    says_versions: bool = True
+    delegates: bool = False
+    ambient: tuple[str, ...] = field(default=())
+    problem: str = ""

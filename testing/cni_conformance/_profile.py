@@ -1,0 +1,196 @@
+"""What a plugin needs to be tested: its kind, configurations, and commands that prepare the host."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, cast
+
+from attrs import field, frozen
+
+from cni_conformance._requirements import KINDS
+
+
+Json = dict[str, Any]
+
+
+class ProfileError(Exception):
+    """A profile or configuration that cannot be used; the message names the file and the key."""
+
+
+@frozen(kw_only=True)
+class Configuration:
+    """One plugin configuration to test with.
+
+    Attributes:
+        name: What to call it.
+        plugin: The plugin's own object, without cniVersion and name.
+        network: The name of the network.
+        runtime_config: Capability arguments: what the runtime puts into runtimeConfig.
+        args: CNI_ARGS.
+        before: Plugin objects that come before it in its chain.
+    """
+
+    name: str = "default"
+    plugin: Json
+    network: str = "conformance"
+    runtime_config: Json = field(factory=dict)
+    args: str = ""
+    before: tuple[Json, ...] = ()
+
+
+@frozen(kw_only=True)
+class Profile:
+    """How to test one plugin.
+
+    Attributes:
+        name: Its name in reports.
+        kind: interface, chained, ipam or meta; empty to find out.
+        configurations: What to test with, the most telling one first.
+        delegate: The key of the object that names the delegate (`ipam`); empty for none.
+        ifname: The interface name to ask for.
+        setup: Commands run on the host before each case: a master link, a server.
+        unavailable: Commands after which the plugin cannot serve ADD, for STATUS.
+        invalid: Changes of the configuration that make it invalid: a table each.
+        requires: Kernel features (link kinds) without which nothing can be tested.
+        unsupported: Requirements (ids or globs) the plugin does not claim, each with the reason.
+        schema: A JSON Schema of the plugin's configuration, for generated ones.
+        environment: Variables for every call.
+        file: Where it was read from.
+    """
+
+    name: str
+    kind: str = ""
+    configurations: tuple[Configuration, ...] = ()
+    delegate: str = ""
+    ifname: str = "eth0"
+    setup: tuple[str, ...] = ()
+    unavailable: tuple[str, ...] = ()
+    invalid: tuple[Json, ...] = ()
+    requires: tuple[str, ...] = ()
+    unsupported: dict[str, str] = field(factory=dict)
+    schema: Json | None = None
+    environment: dict[str, str] = field(factory=dict)
+    file: str = ""
+
+
+_KEYS = frozenset(
+    {
+        "name",
+        "kind",
+        "config",
+        "delegate",
+        "ifname",
+        "setup",
+        "unavailable",
+        "invalid",
+        "requires",
+        "unsupported",
+        "schema",
+        "environment",
+    }
+)
+_CONFIG_KEYS = frozenset({"name", "plugin", "network", "runtimeConfig", "args", "before"})
+
+
+def built_in() -> list[str]:
+    """The names of the profiles that come with the suite."""
+    folder = importlib.resources.files(__package__).joinpath("profiles")
+    names = [entry.name for entry in folder.iterdir()]
+    return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
+
+
+def load(name_or_file: str) -> Profile:
+    """Read a profile.
+
+    Args:
+        name_or_file: The name of a built-in profile, or the path of a TOML file.
+
+    Raises:
+        ProfileError: There is none, or it says something that is not understood.
+    """
+    if os.sep not in name_or_file and not name_or_file.endswith(".toml"):
+        if name_or_file not in built_in():
+            raise ProfileError(f"no profile {name_or_file!r}; built in are {', '.join(built_in())}")
+        resource = importlib.resources.files(__package__) / "profiles" / f"{name_or_file}.toml"
+        return parse(resource.read_text("utf-8"), str(resource))
+    try:
+        text = Path(name_or_file).read_text("utf-8")
+    except OSError as failure:
+        raise ProfileError(f"cannot read profile {name_or_file}: {failure.strerror}") from failure
+    return parse(text, name_or_file)
+
+
+def parse(text: str, file: str) -> Profile:
+    """Read a profile from TOML text."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as failure:
+        raise ProfileError(f"profile {file} is not TOML: {failure}") from failure
+    unknown = sorted(set(table) - _KEYS)
+    if unknown:
+        raise ProfileError(f"profile {file}: unknown key {unknown[0]!r}; known are {sorted(_KEYS)}")
+    kind = table.get("kind", "")
+    if kind and kind not in KINDS:
+        raise ProfileError(f"profile {file}: kind = {kind!r}; known are {', '.join(KINDS)}")
+    configurations = tuple(_configuration(row, file) for row in table.pop("config", []))
+    for key in ("setup", "unavailable", "invalid", "requires"):
+        if key in table:
+            table[key] = tuple(table[key])
+    table.setdefault("name", Path(file).stem)
+    return Profile(**table, configurations=configurations, file=file)
+
+
+def _configuration(row: Json, file: str) -> Configuration:
+    unknown = sorted(set(row) - _CONFIG_KEYS)
+    if unknown or "plugin" not in row:
+        problem = f"unknown key {unknown[0]!r}" if unknown else "key 'plugin' is missing"
+        raise ProfileError(f"profile {file}: [[config]]: {problem}")
+    before = tuple(row.get("before", []))
+    values = {key: row[key] for key in ("name", "plugin", "network", "args") if key in row}
+    return Configuration(**values, runtime_config=row.get("runtimeConfig", {}), before=before)
+
+
+def from_file(path: str, plugin_name: str) -> Configuration:
+    """Read a network configuration: a list with the plugin in it, or the plugin's alone.
+
+    Args:
+        path: The file.
+        plugin_name: The name of the executable, which is its `type` in a list.
+
+    Raises:
+        ProfileError: It cannot be read, or the plugin is not in the list.
+    """
+    try:
+        document = json.loads(Path(path).read_text("utf-8"))
+    except (OSError, ValueError) as failure:
+        raise ProfileError(f"cannot read configuration {path}: {failure}") from failure
+    if not isinstance(document, dict):
+        raise ProfileError(f"configuration {path} is not a JSON object")
+    config = cast("Json", document)
+    network = config.get("name", "conformance")
+    plugins = cast("list[Json]", config["plugins"]) if "plugins" in config else [config]
+    types = [plugin.get("type") for plugin in plugins]
+    if "plugins" not in config:
+        position = 0
+    elif plugin_name in types:
+        position = types.index(plugin_name)
+    elif len(plugins) == 1:
+        position = 0
+    else:
+        raise ProfileError(
+            f"configuration {path}: no plugin of the list has the type {plugin_name!r}; "
+            f"it has {', '.join(map(str, types))}"
+        )
+    reserved = {"cniVersion", "cniVersions", "name", "prevResult", "runtimeConfig"}
+    plugin = {key: value for key, value in plugins[position].items() if key not in reserved}
+    return Configuration(
+        name=Path(path).name,
+        plugin=plugin,
+        network=network,
+        runtime_config=plugins[position].get("runtimeConfig", {}),
+        before=tuple(plugins[:position]),
+    )

@@ -1,0 +1,80 @@
+"""A failure as a shell script: the same steps, in namespaces of its own."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+import os
+import shlex
+from typing import TYPE_CHECKING
+
+from cni_conformance._case import Case
+from cni_conformance._outcome import Step
+
+
+if TYPE_CHECKING:
+    from cni_conformance._testbed import Testbed
+
+
+_ENTER = """\
+# Everything happens in namespaces that end with the script.
+if [ -z "${CNI_REPRODUCER:-}" ]; then
+    [ "$(id -u)" = 0 ] || map=--map-root-user
+    exec env CNI_REPRODUCER=1 unshare ${map:-} --net --mount --propagation private sh "$0"
+fi
+export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
+mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /var/lib && mkdir -p /run/netns
+"""
+_FAKE = """\
+# The delegate of this test: it answers as it is told and writes down its calls.
+mkdir -p {base}/bin {base}/scripts {base}/calls {base}/pool
+echo '#!/usr/bin/env -S python3 -ISB' >{base}/bin/{name}
+cat >>{base}/bin/{name} <<'END_OF_PROGRAM'
+{program}END_OF_PROGRAM
+chmod +x {base}/bin/{name}
+"""
+
+
+def script(testbed: Testbed, case: Case) -> str:
+    """The steps of a case as a script for sh(1)."""
+    lines = ["#!/bin/sh", f"# {case.name}: {case.title}"]
+    for found in testbed.violations:
+        lines += [f"# {found.requirement}"]
+        lines += [f"#   expected: {line}" for line in found.expected.splitlines()]
+        lines += [f"#   actual: {line}" for line in found.actual.splitlines()[:5]]
+    lines += ["", _ENTER]
+    if any(step.delegate_calls for step in testbed.steps) or testbed.delegate.bin in "".join(
+        step.env.get("CNI_PATH", "") for step in testbed.steps
+    ):
+        program = importlib.resources.files(__package__).joinpath("delegate_program.py").read_text()
+        for name in sorted(os.listdir(testbed.delegate.bin)):
+            lines.append(_FAKE.format(base=testbed.delegate.base, name=name, program=program))
+    for step in testbed.steps:
+        lines += _of_step(step)
+    return "\n".join(lines) + "\n"
+
+
+def _of_step(step: Step) -> list[str]:
+    if step.kind == "plugin":
+        env = [f"{key}={shlex.quote(value)}" for key, value in sorted(step.env.items())]
+        command = " ".join(shlex.quote(word) for word in step.argv)
+        return [
+            "",
+            f"echo {shlex.quote('--- ' + step.title)}",
+            f"printf %s {shlex.quote(_pretty(step.stdin))} |",
+            "    env -i \\",
+            *[f"    {line} \\" for line in env],
+            f"    {command}",
+            'echo "--- exit status $?"',
+        ]
+    if step.argv:
+        return [" ".join(shlex.quote(word) for word in step.argv)]
+    return [f"# {step.title}"]
+
+
+def _pretty(text: str) -> str:
+    """JSON with line breaks, so that a reader finds what matters."""
+    try:
+        return json.dumps(json.loads(text), indent=2)
+    except ValueError:
+        return text

@@ -1,0 +1,507 @@
+"""What a case works with: containers to attach, the plugin to call, the state to compare."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+import os
+import random
+import shlex
+import subprocess
+from typing import Any, NoReturn
+
+from attrs import define, field
+
+from cni_conformance import _invocation, _kernel, _results
+from cni_conformance._case import Blocked, CaseStopped, NotApplicable, Violation
+from cni_conformance._delegate import FAKE_IPAM, FakeDelegate
+from cni_conformance._facts import Facts
+from cni_conformance._invocation import Invocation
+from cni_conformance._outcome import Step
+from cni_conformance._profile import Configuration, Profile
+from cni_conformance.state import Observer, State
+
+
+Json = dict[str, Any]
+
+BASE = "/run/conformance"
+VALID_ATTACHMENTS = "cni.dev/valid-attachments"
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_SHOWN = 100_000
+
+
+@define(kw_only=True, eq=False)
+class Attachment:
+    """One interface of one container, whether it has been added or not.
+
+    Attributes:
+        testbed: Where it lives.
+        label: A short name for titles and state differences.
+        container_id: CNI_CONTAINERID.
+        ifname: CNI_IFNAME.
+        netns: CNI_NETNS.
+        previous: The prevResult of ADD, for a plugin that is not the first of its chain.
+        result: What ADD returned; None before.
+        config: Changes of the configuration that hold for all its calls.
+    """
+
+    testbed: Testbed
+    label: str
+    container_id: str
+    ifname: str
+    netns: str
+    previous: Json | None = None
+    result: Json | None = None
+    config: Json = field(factory=dict)
+
+    def add(self, **changes: Any) -> Invocation:
+        """Call ADD; `changes` as for `Testbed.call`."""
+        call = self.testbed.call("ADD", self, **changes)
+        if call.ok:
+            self.result = call.result
+        return call
+
+    def check(self, **changes: Any) -> Invocation:
+        """Call CHECK, with the result of ADD as prevResult."""
+        return self.testbed.call("CHECK", self, **changes)
+
+    def delete(self, **changes: Any) -> Invocation:
+        """Call DEL, with the result of ADD as prevResult."""
+        return self.testbed.call("DEL", self, **changes)
+
+    def remove_netns(self) -> None:
+        """Let the container's network namespace go, as when the container has died."""
+        self.testbed.note(
+            "setup", f"remove namespace {self.label}", ["ip", "netns", "del", self._name]
+        )
+        _kernel.remove_netns(self.netns)
+
+    @property
+    def _name(self) -> str:
+        return os.path.basename(self.netns)
+
+    @property
+    def valid(self) -> Json:
+        """How GC is told that this attachment is valid."""
+        return {"containerID": self.container_id, "ifname": self.ifname}
+
+
+@define(kw_only=True, eq=False)
+class Testbed:
+    """The machine a case has for itself, with the plugin on it.
+
+    Attributes:
+        plugin: The executable.
+        profile: How to test it.
+        configuration: The one of the profile's that is used.
+        kind: interface, chained, ipam or meta.
+        version: The cniVersion of this run of the case.
+        facts: What is known of the plugin.
+        cni_path: Directories with other plugins.
+        delegate: The fake delegate.
+        observer: Takes pictures of the state.
+        random: Random numbers of this run's seed.
+        limit: Seconds a call may take.
+        steps: What has been done.
+        violations: What has been found.
+    """
+
+    plugin: str
+    profile: Profile
+    configuration: Configuration
+    kind: str
+    version: str
+    facts: Facts
+    cni_path: list[str]
+    delegate: FakeDelegate
+    observer: Observer
+    random: random.Random
+    limit: float = 30.0
+    steps: list[Step] = field(factory=list)
+    violations: list[Violation] = field(factory=list)
+    _attachments: list[Attachment] = field(factory=list)
+    _delegate_calls_seen: int = 0
+
+    # -- judging ---------------------------------------------------------------------------------
+
+    def expect(
+        self,
+        requirement: str,
+        condition: object,
+        *,
+        expected: str,
+        actual: str | Invocation,
+        diff: list[str] | None = None,
+    ) -> bool:
+        """Record a violation unless a condition holds, and go on.
+
+        Args:
+            requirement: The id that is violated.
+            condition: What must hold.
+            expected: What was asked for, in this situation.
+            actual: What was seen: a sentence, or the call that went wrong.
+            diff: State that differs.
+
+        Returns:
+            Whether the condition holds.
+        """
+        if condition:
+            return True
+        seen = actual.describe() if isinstance(actual, Invocation) else actual
+        found = Violation(requirement=requirement, expected=expected, actual=seen, diff=diff or [])
+        if not any(
+            known.requirement == requirement and known.expected == expected
+            for known in self.violations
+        ):
+            self.violations.append(found)
+        return False
+
+    def require(
+        self,
+        requirement: str,
+        condition: object,
+        *,
+        expected: str,
+        actual: str | Invocation,
+        diff: list[str] | None = None,
+    ) -> None:
+        """As `expect`, and end the case when the condition does not hold."""
+        if not self.expect(requirement, condition, expected=expected, actual=actual, diff=diff):
+            raise CaseStopped
+
+    def expect_same(self, requirement: str, before: State, after: State, *, expected: str) -> bool:
+        """Record a violation if two pictures differ."""
+        changes = before.diff(after)
+        return self.expect(
+            requirement,
+            not changes,
+            expected=expected,
+            actual=f"{len(changes)} difference{'s' if len(changes) != 1 else ''}, see the list",
+            diff=changes,
+        )
+
+    @staticmethod
+    def block(reason: str) -> NoReturn:
+        """End the case without a word about its requirements."""
+        raise Blocked(reason)
+
+    @staticmethod
+    def not_applicable(reason: str) -> NoReturn:
+        """End the case: what it is about does not exist for this plugin."""
+        raise NotApplicable(reason)
+
+    # -- calling ---------------------------------------------------------------------------------
+
+    def config(self, **changes: Any) -> Json:
+        """The request configuration of this run, without prevResult; a None removes a key."""
+        config: Json = {
+            "cniVersion": self.version,
+            "name": self.configuration.network,
+            **copy.deepcopy(self.configuration.plugin),
+        }
+        if self.configuration.runtime_config:
+            config["runtimeConfig"] = copy.deepcopy(self.configuration.runtime_config)
+            config.pop("capabilities", None)
+        return _changed(config, changes)
+
+    def environment(self, command: str, attachment: Attachment | None = None) -> dict[str, str]:
+        """The environment of a call."""
+        env = {
+            "PATH": os.pathsep.join(dict.fromkeys([os.environ.get("PATH", ""), SYSTEM_PATH])),
+            "HOME": os.environ.get("HOME", "/"),
+            "LANG": "C.UTF-8",
+            **self.profile.environment,
+            "CNI_COMMAND": command,
+            "CNI_PATH": os.pathsep.join([self.delegate.bin, *self.cni_path]),
+        }
+        if attachment is not None:
+            env["CNI_CONTAINERID"] = attachment.container_id
+            env["CNI_NETNS"] = attachment.netns
+            env["CNI_IFNAME"] = attachment.ifname
+        if self.configuration.args and attachment is not None:
+            env["CNI_ARGS"] = self.configuration.args
+        return env
+
+    def start(
+        self,
+        command: str,
+        attachment: Attachment | None = None,
+        *,
+        patch: Json | None = None,
+        env: dict[str, str | None] | None = None,
+        stdin: bytes | None = None,
+        limit: float | None = None,
+        pass_fds: tuple[int, ...] = (),
+    ) -> _invocation.Running:
+        """Start a call of the plugin without waiting for its end; arguments as for `call`."""
+        config = self.config()
+        if attachment is not None:
+            config = _changed(config, attachment.config)
+            previous = attachment.previous if command == "ADD" else attachment.result
+            if previous is not None:
+                config["prevResult"] = previous
+        config = _changed(config, patch or {})
+        environment = _changed(self.environment(command, attachment), env or {})
+        return _invocation.start(
+            [self.plugin],
+            command=command,
+            env=environment,
+            stdin=json.dumps(config).encode() if stdin is None else stdin,
+            limit=self.limit if limit is None else limit,
+            pass_fds=pass_fds,
+        )
+
+    def call(
+        self,
+        command: str,
+        attachment: Attachment | None = None,
+        *,
+        patch: Json | None = None,
+        env: dict[str, str | None] | None = None,
+        stdin: bytes | None = None,
+        limit: float | None = None,
+        pass_fds: tuple[int, ...] = (),
+    ) -> Invocation:
+        """Call the plugin and wait for its end.
+
+        Args:
+            command: CNI_COMMAND.
+            attachment: Whose id, namespace and interface name to pass; prevResult is its `previous`
+                for ADD, its `result` for the others.
+            patch: Keys of the configuration to replace, or with None to remove.
+            env: Variables to replace, or with None to remove.
+            stdin: What to write to standard input instead of a configuration.
+            limit: Seconds until it is killed.
+            pass_fds: Descriptors it inherits besides the standard three.
+        """
+        running = self.start(
+            command,
+            attachment,
+            patch=patch,
+            env=env,
+            stdin=stdin,
+            limit=limit,
+            pass_fds=pass_fds,
+        )
+        return self.finished(running, attachment)
+
+    def finished(
+        self, running: _invocation.Running, attachment: Attachment | None = None
+    ) -> Invocation:
+        """Wait for a call that was started, and write it down."""
+        call = running.finish()
+        title = call.command
+        if attachment is not None:
+            title += f" {attachment.label} {attachment.ifname}"
+        received = self.delegate.calls()
+        delegate_calls = [
+            {"command": each.command, "name": each.name, "env": each.env, "stdin": each.stdin}
+            for each in received[self._delegate_calls_seen :]
+        ]
+        self._delegate_calls_seen = len(received)
+        self.steps.append(
+            Step(
+                kind="plugin",
+                title=title,
+                argv=call.argv,
+                env=call.env,
+                stdin=call.stdin.decode("utf-8", "replace")[:_SHOWN],
+                stdout=call.stdout.decode("utf-8", "replace")[:_SHOWN],
+                stderr=call.stderr.decode("utf-8", "replace")[:_SHOWN],
+                exit_code=call.exit_code,
+                ended_by=call.ended_by,
+                seconds=round(call.seconds, 4),
+                max_rss=call.max_rss,
+                delegate_calls=delegate_calls,
+            )
+        )
+        return call
+
+    def gc(self, *valid: Attachment, **changes: Any) -> Invocation:
+        """Call GC with these attachments as the valid ones."""
+        patch = {VALID_ATTACHMENTS: [each.valid for each in valid], **changes.pop("patch", {})}
+        return self.call("GC", patch=patch, **changes)
+
+    # -- containers ------------------------------------------------------------------------------
+
+    def attachment(
+        self,
+        label: str = "c1",
+        *,
+        container_id: str | None = None,
+        ifname: str | None = None,
+        beside: Attachment | None = None,
+    ) -> Attachment:
+        """A container with a network namespace, ready for ADD.
+
+        Args:
+            label: A short name for it.
+            container_id: CNI_CONTAINERID; made from the label otherwise.
+            ifname: CNI_IFNAME; that of the profile otherwise.
+            beside: Another attachment of the same container.
+        """
+        if beside is not None:
+            container_id, netns = beside.container_id, beside.netns
+        else:
+            netns = f"/run/netns/conformance-{label}"
+            self.observer.ignored.add(netns)
+            if not os.path.exists(netns):
+                _kernel.make_netns(netns)
+                self.note(
+                    "setup",
+                    f"namespace for {label}",
+                    ["ip", "netns", "add", f"conformance-{label}"],
+                )
+                with _kernel.inside_netns(netns):
+                    self.command("ip", "link", "set", "lo", "up", inside=netns)
+        made = Attachment(
+            testbed=self,
+            label=label,
+            container_id=container_id or f"conformance-{label}",
+            ifname=ifname or self.profile.ifname,
+            netns=netns,
+        )
+        self._attachments.append(made)
+        if self.kind == "chained":
+            made.previous = self._previous_attachment(made)
+        return made
+
+    def attached(self, label: str = "c1", **options: Any) -> Attachment:
+        """A container after a successful ADD.
+
+        Raises:
+            Blocked: ADD does not succeed, which is another case's finding.
+        """
+        changes = options.pop("changes", {})
+        made = self.attachment(label, **options)
+        made.config = changes
+        call = made.add()
+        if not call.ok or not call.result:
+            self.block(f"needs an ADD that succeeds; {call.describe()}")
+        return made
+
+    def use_fake_ipam(self) -> None:
+        """Let the delegate be the fake one, whatever the configuration names.
+
+        Raises:
+            Blocked: The plugin does not call it.
+        """
+        key = self.profile.delegate
+        if not key:
+            self.not_applicable("the plugin has no delegate")
+        plugin = copy.deepcopy(self.configuration.plugin)
+        section = plugin.get(key)
+        plugin[key] = (
+            {**section, "type": FAKE_IPAM} if isinstance(section, dict) else {"type": FAKE_IPAM}
+        )
+        values = {
+            name: getattr(self.configuration, name)
+            for name in ("name", "network", "runtime_config", "args", "before")
+        }
+        self.configuration = Configuration(plugin=plugin, **values)
+
+    def observe(self) -> State:
+        """A picture of the host and of all containers so far."""
+        containers = {each.label: each.netns for each in self._attachments}
+        return self.observer.observe(containers)
+
+    def _previous_attachment(self, made: Attachment) -> Json:
+        """An interface as a plugin before this one would have made it: a veth pair."""
+        number = len(self._attachments)
+        host, inside = f"cfveth{number}", made.ifname
+        gateway, address = f"10.99.{number}.1", f"10.99.{number}.2"
+        peer = f"cfpeer{number}"
+        self.command("ip", "link", "add", host, "type", "veth", "peer", "name", peer)
+        self.command("ip", "link", "set", peer, "netns", os.path.basename(made.netns))
+        self.command("ip", "addr", "add", f"{gateway}/24", "dev", host)
+        self.command("ip", "link", "set", host, "up")
+        for words in (
+            ("link", "set", peer, "name", inside),
+            ("addr", "add", f"{address}/24", "dev", inside),
+            ("link", "set", inside, "up"),
+            *(
+                []
+                if number > 1 and self._has_default(made)
+                else [("route", "add", "default", "via", gateway)]
+            ),
+        ):
+            self.command("ip", *words, inside=made.netns)
+        macs = {
+            host: _link_json(host)["address"],
+            inside: _link_json(inside, made.netns)["address"],
+        }
+        result: Json = {
+            "interfaces": [
+                {"name": host, "mac": macs[host]},
+                {"name": inside, "mac": macs[inside], "sandbox": made.netns},
+            ],
+            "ips": [{"address": f"{address}/24", "gateway": gateway, "interface": 1}],
+            "routes": [{"dst": "0.0.0.0/0", "gw": gateway}],
+            "dns": {"nameservers": ["10.99.0.53"]},
+        }
+        return _results.in_version(result, self.version)
+
+    def _has_default(self, made: Attachment) -> bool:
+        done = subprocess.run(
+            ["ip", "-n", os.path.basename(made.netns), "route", "show", "default"],
+            capture_output=True,
+            check=False,
+        )
+        return bool(done.stdout.strip())
+
+    # -- preparing -------------------------------------------------------------------------------
+
+    def command(self, *argv: str, inside: str | None = None, check: bool = True) -> str:
+        """Run a command on the host, or inside a namespace given by its path; gives its output.
+
+        Raises:
+            Blocked: It failed.
+        """
+        shown = [*(["nsenter", f"--net={inside}"] if inside else []), *argv]
+        with _kernel.inside_netns(inside) if inside else contextlib.nullcontext():
+            try:
+                done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=30)
+            except FileNotFoundError:
+                self.block(f"the program {argv[0]!r} is not installed")
+        self.steps.append(
+            Step(
+                kind="setup",
+                title=" ".join(shown),
+                argv=shown,
+                stdout=done.stdout,
+                stderr=done.stderr,
+                exit_code=done.returncode,
+            )
+        )
+        if check and done.returncode != 0:
+            self.block(f"preparation failed: {' '.join(shown)}: {done.stderr.strip()}")
+        return done.stdout
+
+    def shell(self, line: str) -> None:
+        """Run a shell command of a profile on the host."""
+        self.command("sh", "-ec", line)
+
+    def note(self, kind: str, title: str, argv: list[str] | None = None) -> None:
+        """Write a remark, or a step that was not a process, into the transcript."""
+        self.steps.append(Step(kind=kind, title=title, argv=argv or []))
+
+    def script_delegate(self, command: str, **behaviour: Any) -> None:
+        """Tell the fake delegate what to do for a command from now on."""
+        self.delegate.on(command, **behaviour)
+        words = ", ".join(f"{key}={str(value)[:80]}" for key, value in behaviour.items())
+        told = f"printf %s {shlex.quote(self.delegate.script())} >{self.delegate.script_file()}"
+        self.note("note", f"the fake delegate answers {command} with {words}", ["sh", "-c", told])
+
+
+def _link_json(name: str, netns: str | None = None) -> Json:
+    with _kernel.inside_netns(netns) if netns else contextlib.nullcontext():
+        output = subprocess.run(
+            ["ip", "-j", "link", "show", "dev", name], capture_output=True, check=True
+        ).stdout
+    return json.loads(output)[0]
+
+
+def _changed(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    result = {**values, **changes}
+    return {key: value for key, value in result.items() if value is not None}
