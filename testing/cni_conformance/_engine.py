@@ -277,15 +277,20 @@ def _why_not(settings: Settings, facts: Facts, case: Case, wanted: list[Requirem
 
 
 def _versions(settings: Settings, facts: Facts, case: Case, wanted: list[Requirement]) -> list[str]:
-    found = [
+    possible = [
         version
         for version in facts.versions
         if (not settings.versions or version in settings.versions)
         and all(has_command(version, command) for command in case.commands)
-        and any(each.binds(kind=facts.kind, version=version) for each in wanted)
         and not (facts.kind == "chained" and version in {"0.1.0", "0.2.0"})
     ]
-    return found if case.versions == "each" else found[-1:]
+    bound = [
+        [version for version in possible if each.binds(kind=facts.kind, version=version)]
+        for each in wanted
+    ]
+    if case.versions == "newest":
+        bound = [versions[-1:] for versions in bound]
+    return [version for version in possible if any(version in versions for versions in bound)]
 
 
 def _why_no_version(settings: Settings, facts: Facts, case: Case) -> str:

@@ -82,8 +82,5 @@ def requirements() -> dict[str, Requirement]:
 
 def matches(requirement: str, pattern: str) -> bool:
     """Whether an id is meant by an id, the beginning of one (`spec/1.1.0/DEL`) or a glob."""
-    return (
-        requirement == pattern
-        or requirement.startswith(pattern.rstrip("/") + "/")
-        or fnmatch.fnmatchcase(requirement, pattern)
-    )
+    pattern = pattern.rstrip("/")
+    return any(fnmatch.fnmatchcase(requirement, each) for each in (pattern, pattern + "/*"))

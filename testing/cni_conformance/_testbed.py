@@ -482,6 +482,11 @@ class Testbed:
         """Run a shell command of a profile on the host."""
         self.command("sh", "-ec", line)
 
+    def forget_delegate_calls(self) -> None:
+        """Begin a new list of the fake delegate's calls."""
+        self.delegate.forget_calls()
+        self._delegate_calls_seen = 0
+
     def note(self, kind: str, title: str, argv: list[str] | None = None) -> None:
         """Write a remark, or a step that was not a process, into the transcript."""
         self.steps.append(Step(kind=kind, title=title, argv=argv or []))

@@ -68,6 +68,11 @@ class State:
             {name: lines for name, lines in self.lines.items() if name.startswith(namespace + " ")}
         )
 
+    def of_host(self) -> State:
+        """The part about the host: its namespace, and the file system."""
+        own = ("host ", "file", "namespace", "process")
+        return State({name: lines for name, lines in self.lines.items() if name.startswith(own)})
+
     def _links(self, label: str) -> set[str]:
         return {line.split()[0] for line in self.lines.get(f"{label} link", ())}
 
