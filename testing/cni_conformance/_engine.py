@@ -179,7 +179,13 @@ def _probe(settings: Settings) -> tuple[Facts, dict[str, str]]:
     configuration = _first_configuration(settings)
 
     def work() -> dict[str, Any]:
-        testbed = _testbed(settings, Facts(kind=settings.profile.kind), NEWEST, configuration)
+        try:
+            testbed = _testbed(settings, Facts(kind=settings.profile.kind), NEWEST, configuration)
+        except Blocked as blocked:  # a set-up command of the profile
+            return {"missing": str(blocked), "limits": {}}
+        missing = _missing(testbed)
+        if missing:
+            return {"missing": missing, "limits": testbed.observer.sandbox.limits}
         facts = probe(testbed)
         return {"facts": attrs.asdict(facts), "limits": testbed.observer.sandbox.limits}
 
@@ -187,13 +193,23 @@ def _probe(settings: Settings) -> tuple[Facts, dict[str, str]]:
     outcome = next(iter(crew.run(iter([("probe", work)]))))[1]
     if isinstance(outcome, _worker.WorkerError):
         raise HarnessError(str(outcome))
-    if "sandbox" in outcome:
-        raise HarnessError(outcome["sandbox"])
+    if "missing" in outcome:
+        return Facts(kind=settings.profile.kind, missing=outcome["missing"]), outcome["limits"]
     facts = {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in outcome["facts"].items()
     }
     return Facts(**facts), outcome["limits"]
+
+
+def _missing(testbed: Testbed) -> str:
+    """What this machine lacks for the plugin; empty when nothing."""
+    try:
+        for line in testbed.profile.requires:
+            testbed.shell(line)
+    except Blocked as blocked:
+        return f"this machine cannot do what the profile requires: {blocked}"
+    return ""
 
 
 def _first_configuration(settings: Settings) -> Configuration:
@@ -255,6 +271,8 @@ def _is_selected(settings: Settings, name: str) -> bool:
 
 def _why_not(settings: Settings, facts: Facts, case: Case, wanted: list[Requirement]) -> str:
     """Why a case is not carried out at all; empty when it is."""
+    if facts.missing:
+        return facts.missing
     if all(any(matches(each.id, pattern) for pattern in settings.skip) for each in wanted):
         return "left out with --skip"
     for each in wanted:
@@ -356,7 +374,7 @@ def _testbed(
         facts=facts,
         cni_path=cni_path,
         delegate=delegate,
-        observer=Observer(sandbox, {BASE}),
+        observer=Observer(sandbox, {BASE, *facts.journals}),
         random=random.Random(settings.seed),
     )
     testbed.command("ip", "link", "set", "lo", "up")

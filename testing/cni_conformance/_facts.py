@@ -14,7 +14,8 @@ class Facts:
         versions: The versions of the specification it supports and the suite knows, oldest first.
         says_versions: Whether it said so by VERSION; otherwise they are assumed.
         delegates: Whether ADD calls the delegate the configuration names.
-        ambient: Interface names its ADD finds already there, such as `lo`.
+        journals: Directories that gain a file with every call, whatever the call does.
+        missing: What this machine lacks, so that nothing can be tested; empty otherwise.
         problem: Why ADD does not succeed with the configuration; empty when it does.
     """
 
@@ -22,5 +23,6 @@ class Facts:
     versions: tuple[str, ...] = ()
     says_versions: bool = True
     delegates: bool = False
-    ambient: tuple[str, ...] = field(default=())
+    journals: tuple[str, ...] = field(default=())
+    missing: str = ""
     problem: str = ""

@@ -31,6 +31,7 @@ def probe(testbed: Testbed) -> Facts:
         versions=versions,
         says_versions=says,
         delegates=_delegates(testbed),
+        journals=_journals(testbed),
         problem=problem,
     )
 
@@ -69,6 +70,21 @@ def _kind(testbed: Testbed) -> str:
     except Blocked:
         pass
     return "interface"
+
+
+def _journals(testbed: Testbed) -> tuple[str, ...]:
+    """Where calls that do nothing leave a new file each time: not state of an attachment."""
+    grown: list[set[str]] = []
+    for number in range(3):
+        before = testbed.observe().only("file")
+        try:
+            testbed.attachment(f"unknown{number}").delete()
+        except Blocked:
+            return ()
+        new = before.appeared(testbed.observe().only("file"))
+        paths = [line.removeprefix("+ file: ").partition(" ")[0] for line in new]
+        grown.append({path.rpartition("/")[0] for path in paths if not path.endswith("/")})
+    return tuple(sorted(set.intersection(*grown[1:]) - {"/run/netns"}))
 
 
 def _delegates(testbed: Testbed) -> bool:

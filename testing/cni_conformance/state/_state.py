@@ -50,6 +50,16 @@ class State:
             changes += [f"+ {topic}: {line}" for line in sorted(after - before)]
         return changes
 
+    def appeared(self, later: State) -> list[str]:
+        """What a later picture has in addition; a file with new content is no addition."""
+        known = {_path(line) for line in self.lines.get("file", ())}
+        return [
+            change
+            for change in self.diff(later)
+            if change.startswith("+ ")
+            and not (change.startswith("+ file: ") and _path(change[8:]) in known)
+        ]
+
     def only(self, *topics: str) -> State:
         """The part about some topics: all whose name ends with one of the given words."""
         return State(
@@ -111,6 +121,10 @@ class Observer:
         lines["namespace"] = frozenset(_files.namespaces(self.ignored))
         lines["process"] = frozenset(_processes.left_behind())
         return State(lines)
+
+
+def _path(line: str) -> str:
+    return line.partition(" ")[0]
 
 
 def _without_links(sysctls: frozenset[str], links: set[str]) -> frozenset[str]:

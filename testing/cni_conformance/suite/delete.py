@@ -83,7 +83,7 @@ def release_without_a_namespace(testbed: Testbed) -> None:
     before = testbed.observe().only("file")
     if not (call := attachment.add()).ok:
         testbed.block(f"needs an ADD that succeeds; {call.describe()}")
-    reserved = _new_files(before.diff(testbed.observe().only("file")))
+    reserved = _new_files(before.appeared(testbed.observe().only("file")))
     attachment.remove_netns()
     call = attachment.delete()
     testbed.require(
@@ -92,7 +92,7 @@ def release_without_a_namespace(testbed: Testbed) -> None:
         expected="DEL succeeds when the network namespace is gone",
         actual=call,
     )
-    left = reserved & _new_files(before.diff(testbed.observe().only("file")))
+    left = reserved & _new_files(before.appeared(testbed.observe().only("file")))
     testbed.expect(
         "spec/1.1.0/DEL/4",
         not left,

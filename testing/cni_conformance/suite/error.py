@@ -10,7 +10,8 @@ from cni_conformance._testbed import Attachment, Testbed
 
 
 # SPEC.md, Section 5, Error.
-DEFINED_CODES = frozenset({1, 2, 3, 4, 5, 6, 7, 11, 50, 51})
+# 8 is not in the table, but libcni has given it to "invalid network namespace".
+DEFINED_CODES = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 11, 50, 51})
 _NO_NETNS = "/run/netns/conformance-no-such-namespace"
 
 
@@ -92,7 +93,8 @@ def _expect_form(testbed: Testbed, wrong: str, call: Invocation) -> None:
             expected="codes from 1 to 99 are the specification's; a plugin's own are 100 and above",
             actual=f"when {wrong}, the code is {code}",
         )
-    if "not JSON" not in wrong:
+    # Whoever refuses the command need not have read the configuration.
+    if "not JSON" not in wrong and "FROBNICATE" not in wrong:
         testbed.expect(
             "spec/1.1.0/error/1",
             error.get("cniVersion") == testbed.version,

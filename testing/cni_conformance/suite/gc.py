@@ -30,7 +30,7 @@ def gc_removes_what_is_stale(testbed: Testbed) -> None:
     before = _host(testbed)
     stale = testbed.attached("stale")
     stale.remove_netns()
-    left = before.diff(_host(testbed))
+    left = before.appeared(_host(testbed))
     call = testbed.gc(kept)
     testbed.require(
         "spec/1.1.0/GC/3",
@@ -46,8 +46,7 @@ def gc_removes_what_is_stale(testbed: Testbed) -> None:
     )
     if not left:
         return  # everything went with the namespace
-    still = before.diff(_host(testbed))
-    remains = [line for line in still if line in left and line.startswith("+")]
+    remains = [line for line in before.appeared(_host(testbed)) if line in left]
     testbed.expect(
         "spec/1.1.0/GC/1",
         not remains,
@@ -159,7 +158,7 @@ def gc_goes_on_after_an_error(testbed: Testbed) -> None:
     before = _host(testbed)
     stale = testbed.attached("stale")
     stale.remove_netns()
-    left = [line for line in before.diff(_host(testbed)) if line.startswith("+")]
+    left = before.appeared(_host(testbed))
     if not testbed.gc(stale).ok:
         testbed.block("needs a GC that succeeds")
     testbed.script_delegate("GC", error={"code": 142, "msg": "database unreachable"})
@@ -173,7 +172,7 @@ def gc_goes_on_after_an_error(testbed: Testbed) -> None:
         expected="GC reports the error of the delegate",
         actual=call,
     )
-    remains = [line for line in before.diff(_host(testbed)) if line in left]
+    remains = [line for line in before.appeared(_host(testbed)) if line in left]
     if left:
         testbed.expect(
             "spec/1.1.0/GC/4",
