@@ -1,0 +1,166 @@
+"""What the reports have in common: the order of sections, the verdict, and text that is safe to show."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+from cni_conformance._outcome import Report, Result, Status, Step
+from cni_conformance._requirements import requirements
+
+
+# From the worst to the least: what a requirement with several results comes to.
+SEVERITY = (
+    Status.ERROR,
+    Status.FAIL,
+    Status.WARN,
+    Status.KNOWN,
+    Status.PASS,
+    Status.INFO,
+    Status.SKIP,
+    Status.NOT_APPLICABLE,
+)
+VIOLATED = (Status.FAIL, Status.WARN, Status.KNOWN)
+
+WORDS = {
+    Status.PASS: "passed",
+    Status.FAIL: "failed",
+    Status.WARN: "warnings",
+    Status.KNOWN: "known failures",
+    Status.SKIP: "skipped",
+    Status.NOT_APPLICABLE: "not applicable",
+    Status.ERROR: "errors of the suite",
+    Status.INFO: "measurements",
+}
+
+_FAMILIES = {
+    "spec": "Specification",
+    "field": "Field",
+    "sec": "Security",
+    "perf": "Measurements",
+}
+
+# Control characters, halves of surrogate pairs, what reorders text, and what XML forbids.
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
+)
+
+
+def printable(text: str) -> str:
+    r"""Text of a plugin in which whatever a terminal or XML would choke on is written as `\x1b`."""
+    return _UNSAFE.sub(_escape, text.replace("\r\n", "\n")).expandtabs(4)
+
+
+def _escape(match: re.Match[str]) -> str:
+    number = ord(match[0])
+    return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}"
+
+
+def section_of(requirement: str) -> str:
+    """An id without its number, also one that this version does not know."""
+    return requirement.rpartition("/")[0]
+
+
+def section_title(section: str) -> str:
+    """A section in words, such as `Specification 1.1.0: DEL`."""
+    family, *rest = section.split("/")
+    topic = rest.pop() if rest else ""
+    return " ".join([_FAMILIES.get(family, family), *rest]) + (f": {topic}" if topic else "")
+
+
+def by_section(results: Iterable[Result]) -> dict[str, list[Result]]:
+    """Results by section, in the order of the requirements."""
+    known = list(requirements())
+    order = {name: number for number, name in enumerate(known)}
+    first = {section_of(name): order[name] for name in reversed(known)}
+
+    def place(result: Result) -> tuple[int, int, str]:
+        name, last = result.requirement, len(known)
+        return first.get(section_of(name), last), order.get(name, last), name
+
+    found: dict[str, list[Result]] = {}
+    for result in sorted(results, key=place):
+        found.setdefault(section_of(result.requirement), []).append(result)
+    return found
+
+
+def tally(results: Iterable[Result]) -> dict[Status, int]:
+    """How many results have each status, those with none left out."""
+    counted = Counter(result.status for result in results)
+    return {status: counted[status] for status in Status if counted[status]}
+
+
+def in_words(counts: dict[Status, int]) -> str:
+    """Such as `12 passed, 1 failed`."""
+    return ", ".join(f"{count} {_word(status, count)}" for status, count in counts.items())
+
+
+def _word(status: Status, count: int) -> str:
+    word = WORDS[status]
+    if count != 1:
+        return word
+    return {"errors of the suite": "error of the suite"}.get(word, word.removesuffix("s"))
+
+
+def worst(results: Iterable[Result]) -> Status:
+    """What several results of one requirement come to."""
+    return min((result.status for result in results), key=SEVERITY.index)
+
+
+def verdict(report: Report) -> tuple[Status, str]:
+    """The outcome of a run, as a status and a sentence."""
+    name, level = printable(report.plugin.name), report.level
+    errors = report.of_status(Status.ERROR)
+    failed = {result.requirement for result in report.of_status(Status.FAIL)}
+    judged = {result.requirement for result in report.of_status(Status.PASS, *VIOLATED)}
+    if errors:
+        cases = len({(result.case, result.version) for result in errors})
+        found = f" It failed {len(failed)} of the others." if failed else ""
+        return (
+            Status.ERROR,
+            f"No verdict: the suite itself went wrong in {_many(cases, 'case')}.{found}",
+        )
+    if failed:
+        of = _many(len(judged), "tested requirement")
+        return Status.FAIL, f"{name} fails {len(failed)} of {of} at level {level}."
+    if not judged:
+        return Status.SKIP, f"Nothing was tested of {name}."
+    return Status.PASS, f"{name} meets all {len(judged)} tested requirements at level {level}."
+
+
+def _many(count: int, thing: str) -> str:
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
+def name_of(result: Result) -> str:
+    """The case of a result with its version."""
+    return f"{result.case} [{result.version}]" if result.version else result.case
+
+
+def outcome_of(step: Step) -> str:
+    """How a step ended, in a few words."""
+    if step.ended_by == "timeout":
+        return f"did not end within {step.seconds:.0f} s"
+    if step.ended_by:
+        return f"killed by {step.ended_by}"
+    return "" if step.exit_code is None else f"exit status {step.exit_code}"
+
+
+def call_in_question(result: Result) -> int | None:
+    """The place of the plugin call that a result is about, as far as the steps tell.
+
+    A case may go on after a violation. What it saw usually quotes the output of the call or names
+    its command; failing that, it is the last call.
+    """
+    calls = [number for number, step in enumerate(result.steps) if step.kind == "plugin"]
+    for number in reversed(calls):
+        output = result.steps[number].stdout.strip()
+        if output and output[:500] in result.actual:
+            return number
+    for text in (result.actual, result.expected):
+        words = set(re.findall(r"\b[A-Z]{2,}\b", text))
+        for number in reversed(calls):
+            if result.steps[number].title.partition(" ")[0] in words:
+                return number
+    return calls[-1] if calls else None
