@@ -1,0 +1,387 @@
+"""A model of attachments, and a state machine that compares a plugin with it.
+
+The model knows which attachments exist and their addresses. Rules do what runtimes do: add, delete
+(also again), check, collect garbage, ask for the status, and lose a container.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+
+from attrs import define, field
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from cni_conformance import _results
+from cni_conformance._examples import Examples
+from cni_conformance._interfaces import has_interface
+from cni_conformance._testbed import Attachment, Testbed
+from cni_conformance._versions import has_command
+
+
+_CONTAINERS = ("pod", "pod1", "pod12", "pods")  # which a search by prefix confuses
+_GONE = {"ipam": "spec/1.1.0/DEL/4", "chained": "spec/1.1.0/DEL/3"}
+_MOST_CONTAINERS = 240  # the subnets a chained plugin's containers are given
+
+
+@define(kw_only=True, eq=False)
+class World:
+    """What holds for all examples: what the plugin can do, found out by a few calls.
+
+    Attributes:
+        examples: The examples.
+        networks: Names of networks that can be used beside each other.
+        size: How many attachments there may be.
+        shows: Whether ADD makes an interface and DEL removes it.
+        unique: Whether two containers get different addresses.
+        commands: Those of CHECK, GC and STATUS that work.
+    """
+
+    examples: Examples
+    networks: list[str]
+    size: int
+    shows: bool
+    unique: bool
+    commands: set[str]
+    numbers: itertools.count[int] = field(factory=itertools.count)
+    made: int = 0
+
+    @property
+    def testbed(self) -> Testbed:
+        """Where it all takes place."""
+        return self.examples.testbed
+
+    @classmethod
+    def of(cls, examples: Examples) -> World:
+        """Find out what the plugin can do.
+
+        Raises:
+            Blocked: Not even ADD and DEL.
+        """
+        testbed = examples.testbed
+        name = testbed.configuration.network
+        one, two, three = (testbed.attachment(f"works{number}") for number in range(3))
+        three.config = {"name": f"{name}-2"}
+        had_it = has_interface(one)
+        call = one.add()
+        if not call.ok or not call.result:
+            testbed.block(f"needs an ADD that succeeds; {call.describe()}")
+        shows = testbed.kind in {"interface", "meta"} and not had_it and has_interface(one)
+        pair, other = two.add().ok, three.add().ok
+        given = [set(_results.addresses(each.result or {})) for each in (one, two)]
+        commands = _working_commands(testbed, one, two, three)
+        for each in (one, two, three):
+            if not each.delete().ok:
+                testbed.block("needs a DEL that succeeds after ADD")
+        shows = shows and not has_interface(one)
+        return cls(
+            examples=examples,
+            networks=[name, f"{name}-2"] if other else [name],
+            size=(4 if other else 3) if pair else 1,
+            shows=shows,
+            unique=pair
+            and testbed.kind != "chained"
+            and bool(given[0])
+            and not given[0] & given[1],
+            commands=commands,
+        )
+
+
+def _working_commands(testbed: Testbed, *attachments: Attachment) -> set[str]:
+    added = [each for each in attachments if each.result]
+    works: set[str] = set()
+    for command in ("CHECK", "STATUS", "GC"):
+        if not has_command(testbed.version, command):
+            continue
+        match command:
+            case "CHECK":
+                ok = all(each.check().ok for each in added)
+            case "STATUS":
+                ok = testbed.call("STATUS").ok
+            case _:
+                ok = testbed.gc(*(each for each in added if not each.config)).ok
+        if ok:
+            works.add(command)
+    return works
+
+
+@define(eq=False)
+class Slot:
+    """One attachment of the model.
+
+    Attributes:
+        name: Of its containers.
+        network: The name of its network.
+        state: absent, live, or vanished: its container died without DEL.
+        attachment: What it is in the testbed, once it was added.
+        disturbed_by: The requirement that the last call broke if something is wrong with it now.
+    """
+
+    name: str
+    network: str
+    state: str = "absent"
+    attachment: Attachment | None = None
+    disturbed_by: str = ""
+
+    @property
+    def container(self) -> Attachment:
+        """The attachment of a slot that was added."""
+        if self.attachment is None:
+            raise LookupError(self.name)
+        return self.attachment
+
+    @property
+    def addresses(self) -> set[str]:
+        """What ADD said."""
+        return set(_results.addresses((self.attachment and self.attachment.result) or {}))
+
+
+class Attachments(RuleBasedStateMachine):
+    """Up to four attachments of two networks."""
+
+    world: World
+
+    def __init__(self) -> None:
+        super().__init__()
+        world = self.world
+        self.examples, self.testbed = world.examples, world.testbed
+        self.example = next(world.numbers)
+        self.slots = [
+            Slot(name, world.networks[number % len(world.networks)])
+            for number, name in enumerate(_CONTAINERS[: world.size])
+        ]
+        self.examples.begin()
+
+    # -- rules -------------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.of_state("absent"))
+    @rule(data=st.data())
+    def add(self, data: st.DataObject) -> None:
+        """ADD of an attachment that does not exist: it succeeds, with addresses nobody has."""
+        slot = data.draw(st.sampled_from(self.of_state("absent")))
+        if self.examples.over:
+            return
+        with self.examples.trying():
+            before = self.attachment_for(slot)
+            call = before.add()
+            again = "" if slot.attachment is not before else ", which was deleted before,"
+            self.examples.expect(
+                "spec/1.1.0/DEL/1" if again else "spec/1.1.0/ADD/2",
+                call.ok,
+                expected=f"ADD for container {before.container_id}{again} succeeds",
+                actual=call.describe(),
+            )
+            slot.attachment, slot.state = before, "live"
+            slot.disturbed_by = "spec/1.1.0/CHECK/6"
+            self.expect_own_addresses(slot)
+            self.disturb("spec/1.1.0/concurrency/1", slot)
+
+    @precondition(lambda self: self.known())
+    @rule(data=st.data())
+    def delete(self, data: st.DataObject) -> None:
+        """DEL of an attachment that exists, is gone already, or whose container is: it succeeds."""
+        slot = data.draw(st.sampled_from(self.known()))
+        if self.examples.over:
+            return
+        call = slot.container.delete()
+        was, here = slot.state, os.path.exists(slot.container.netns)
+        requirement = "spec/1.1.0/DEL/1" if was == "live" else "spec/1.1.0/DEL/6"
+        if not here:
+            requirement = _GONE.get(self.testbed.kind, "spec/1.1.0/DEL/5")
+        about = {"live": "that exists", "vanished": "whose namespace is gone"}.get(
+            was, "that was deleted before"
+        )
+        self.examples.expect(
+            requirement,
+            call.ok,
+            expected=f"DEL of an attachment {about} succeeds",
+            actual=call.describe(),
+        )
+        slot.state = "absent"
+        self.disturb("field/del/6" if was == "absent" else "spec/1.1.0/DEL/1", slot)
+
+    @precondition(lambda self: "CHECK" in self.world.commands and self.of_state("live"))
+    @rule(data=st.data())
+    def check(self, data: st.DataObject) -> None:
+        """CHECK of an attachment that exists: it succeeds, whatever happened to others."""
+        slot = data.draw(st.sampled_from(self.of_state("live")))
+        if self.examples.over:
+            return
+        self.expect_intact(slot)
+        self.disturb("field/check/1")
+
+    @precondition(lambda self: self.of_state("live"))
+    @rule(data=st.data())
+    def vanish(self, data: st.DataObject) -> None:
+        """The container dies: its namespace goes, and nobody calls DEL yet."""
+        slot = data.draw(st.sampled_from(self.of_state("live")))
+        if not self.examples.over:
+            self.let_go(slot)
+
+    @precondition(lambda self: "GC" in self.world.commands)
+    @rule(data=st.data())
+    def collect(self, data: st.DataObject) -> None:
+        """GC of a network: what is in its list stays, the rest goes, other networks do not matter."""
+        network = data.draw(st.sampled_from(self.world.networks))
+        live = [slot for slot in self.of_state("live") if slot.network == network]
+        dead = [slot for slot in live if data.draw(st.booleans())]
+        if self.examples.over:
+            return
+        for slot in dead:
+            self.let_go(slot)
+        kept = [slot for slot in live if slot not in dead]
+        stale = [slot for slot in self.of_state("vanished") if slot.network == network]
+        left = {slot: self.mentions(slot) for slot in stale}
+        valid = [slot.attachment for slot in kept if slot.attachment]
+        call = self.testbed.gc(*valid, patch={"name": network})
+        self.examples.expect(
+            "spec/1.1.0/GC/3",
+            call.ok,
+            expected="GC succeeds when the namespaces of stale attachments are gone"
+            if stale
+            else "GC succeeds when all attachments are valid",
+            actual=call.describe(),
+        )
+        for slot in stale:
+            still = sorted(left[slot] & self.mentions(slot))
+            self.examples.expect(
+                "spec/1.1.0/GC/1",
+                not still,
+                expected=f"GC removes what {slot.name} left, which is not in the list",
+                actual=f"{len(still)} things are still there, see the list",
+                diff=still,
+            )
+            slot.state = "absent"
+        for slot in self.of_state("live"):
+            slot.disturbed_by = "spec/1.1.0/GC/2" if slot in kept else "field/gc/2"
+            if "CHECK" in self.world.commands:
+                self.expect_intact(slot)
+
+    @precondition(lambda self: "STATUS" in self.world.commands)
+    @rule()
+    def status(self) -> None:
+        """STATUS: the plugin can serve, since ADD worked."""
+        if self.examples.over:
+            return
+        call = self.testbed.call("STATUS")
+        self.examples.expect(
+            "spec/1.1.0/STATUS/1",
+            call.ok,
+            expected="STATUS exits with 0, as it did before any ADD",
+            actual=call.describe(),
+        )
+        self.disturb("field/status/1")
+
+    # -- what must hold ------------------------------------------------------------------------------
+
+    @invariant()
+    def interfaces_are_there(self) -> None:
+        """An interface exists if and only if it was added."""
+        if not self.world.shows or self.examples.over:
+            return
+        for slot in self.known():
+            attachment = slot.attachment
+            if attachment is None or not os.path.exists(attachment.netns):
+                continue
+            there = has_interface(attachment)
+            if slot.state == "live":
+                self.examples.expect(
+                    "spec/1.1.0/DEL/1" if "CHECK/6" in slot.disturbed_by else slot.disturbed_by,
+                    there,
+                    expected=f"{slot.name} keeps its interface {attachment.ifname}",
+                    actual="the interface is gone, and nobody deleted it",
+                )
+            else:
+                self.examples.expect(
+                    "spec/1.1.0/DEL/1",
+                    not there,
+                    expected=f"{slot.name} has no interface {attachment.ifname} after DEL",
+                    actual="the interface is still there",
+                )
+
+    def expect_own_addresses(self, slot: Slot) -> None:
+        """Nobody else has the addresses of an attachment."""
+        if not self.world.unique:
+            return
+        for other in self.of_state("live"):
+            shared = sorted(slot.addresses & other.addresses)
+            if other is slot or other.network != slot.network or not shared:
+                continue
+            requirement = other.disturbed_by
+            if requirement not in {
+                "spec/1.1.0/GC/2",
+                "field/gc/2",
+                "spec/1.1.0/DEL/1",
+                "field/del/6",
+            }:
+                ipam = self.testbed.kind == "ipam"
+                requirement = "spec/1.1.0/delegation/10" if ipam else "spec/1.1.0/concurrency/1"
+            self.examples.fail(
+                requirement,
+                expected=f"{slot.name} gets an address of its own",
+                actual=f"it got {', '.join(shared)}, which {other.name} has",
+            )
+
+    def expect_intact(self, slot: Slot) -> None:
+        """CHECK of an attachment succeeds."""
+        call = slot.container.check()
+        self.examples.expect(
+            slot.disturbed_by,
+            call.ok,
+            expected=f"CHECK of {slot.name}, which exists, succeeds",
+            actual=call.describe(),
+        )
+
+    # -- the model -----------------------------------------------------------------------------------
+
+    def of_state(self, state: str) -> list[Slot]:
+        """The attachments of a state."""
+        return [slot for slot in self.slots if slot.state == state]
+
+    def known(self) -> list[Slot]:
+        """The attachments that were added at least once."""
+        return [slot for slot in self.slots if slot.attachment is not None]
+
+    def disturb(self, requirement: str, but: Slot | None = None) -> None:
+        """Note whose fault it is if the other attachments are found broken."""
+        for slot in self.of_state("live"):
+            if slot is not but:
+                slot.disturbed_by = requirement
+
+    def attachment_for(self, slot: Slot) -> Attachment:
+        """The same container again while it lives, otherwise a new one."""
+        if slot.attachment is not None and os.path.exists(slot.container.netns):
+            return slot.attachment
+        self.world.made += 1
+        if self.testbed.kind == "chained" and self.world.made > _MOST_CONTAINERS:
+            self.examples.stop()
+        name = f"e{self.world.made}-{slot.name}"
+        made = self.testbed.attachment(name, container_id=name)
+        made.config = {"name": slot.network}
+        return made
+
+    def let_go(self, slot: Slot) -> None:
+        """The namespace of a container goes."""
+        slot.container.remove_netns()
+        slot.state = "vanished"
+
+    def mentions(self, slot: Slot) -> set[str]:
+        """State of the host that names a container."""
+        wanted = re.compile(re.escape(slot.container.container_id) + r"(?![A-Za-z0-9])")
+        state = self.testbed.observe().of_host().only("file", "link", "firewall")
+        return {line for line in state if wanted.search(line)}
+
+    def teardown(self) -> None:
+        """The next example begins with nothing."""
+        for slot in self.known():
+            if slot.state != "absent":
+                slot.container.delete()
+            if os.path.exists(slot.container.netns):
+                slot.container.remove_netns()
+
+
+def machine(world: World) -> type[Attachments]:
+    """The state machine for a plugin."""
+    return type("AttachmentsOfThePlugin", (Attachments,), {"world": world})
