@@ -13,8 +13,8 @@ import attrs
 
 from cnisdk import _document, errors, versions
 from cnisdk._config import IpamConf, NetConf
-from cnisdk._deadline import DEFAULT_SECONDS, Deadline
-from cnisdk._environment import check_environment, may_use_own_netns
+from cnisdk._deadline import DEFAULT_SECONDS, Deadline, Interrupted
+from cnisdk._environment import VERBS, check_environment, may_use_own_netns
 from cnisdk._locks import serialised
 from cnisdk._log import Log
 from cnisdk._names import (
@@ -37,6 +37,8 @@ _LONGEST_LABEL = 64
 _A_TIME = "a number of seconds above 0"
 _UNDO_SHARE = 0.2
 """Part of an ADD's time that is kept for undoing it, so that both end before the caller loses patience."""
+_VERSION_PATIENCE = 2.0
+"""Seconds to wait for a configuration that is only read for its version."""
 _LONGEST_UNDO = 10.0
 """Seconds; undoing more slowly than that is hanging."""
 
@@ -134,7 +136,12 @@ class _Invocation:
     def serve(self, stdout: BinaryIO) -> None:
         if not self.env.get("CNI_COMMAND") and self._describe():
             return
-        self.verb = check_environment(self.env)
+        try:
+            self.verb = check_environment(self.env)
+        except errors.InvalidEnvironment:
+            if self.env.get("CNI_COMMAND") in VERBS:
+                self._learn_version()
+            raise
         if self.verb == "VERSION":
             from cnisdk._version_reply import answer
 
@@ -182,6 +189,19 @@ class _Invocation:
         check_network_name(_document.text_of(document, "name"))
         self._check_version()
         self._arm(self._budget(_document.value_of(document, "timeoutSeconds")))
+
+    def _learn_version(self) -> None:
+        """An error object carries the version of the request, also when the environment is wrong."""
+        if self.stdin.isatty():
+            return
+        self._arm(_VERSION_PATIENCE)
+        try:
+            version = _document.version_of(_document.parse(_document.read_all(self.stdin)))
+        except (errors.CniError, Interrupted):
+            return
+        finally:
+            self._arm(DEFAULT_SECONDS)
+        self.version = version if version in versions.ALL else ""
 
     def _check_version(self) -> None:
         supported = self.spec.supported_versions

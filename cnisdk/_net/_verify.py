@@ -97,7 +97,11 @@ def _expect_route(
 
 def _differences(route: Route, wanted: KernelRoute, found: KernelRoute) -> list[str]:
     """What is different, as far as the result says anything about it."""
-    compared: list[tuple[str, object, object]] = [("gw", wanted.gw, found.gw)]
+    compared: list[tuple[str, object, object]] = []
+    # Without `gw` the gateway of the address may be meant, or none: a later plugin's link route
+    # (SPEC, Section 5, routes). A default route without next hop is nobody's wish.
+    if route.gw is not None or found.gw is not None or route.dst.prefixlen == 0:
+        compared.append(("gw", wanted.gw, found.gw))
     if route.table is not None:
         compared.append(("table", wanted.table, found.table))
     if route.priority:

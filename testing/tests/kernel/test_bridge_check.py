@@ -238,6 +238,16 @@ def test_routes_that_sbr_moved_pass(added: Added) -> None:
     assert added.container.routes() == []
 
 
+def test_a_link_route_of_a_later_plugin_passes(added: Added) -> None:
+    """SPEC, Section 5, routes: without `gw` the gateway of the address may be meant, or none."""
+    added.inside("ip route add 198.51.100.0/24 dev eth0")
+    routes = [*added.result["routes"], {"dst": "198.51.100.0/24"}]
+
+    prev = {**added.result, "routes": routes}
+
+    added.machine.check(added.conf, added.container, prev)
+
+
 def test_a_link_that_vrf_took_passes(added: Added) -> None:
     """Design section 4.7: vrf makes the link a port of its own in the container, routes in its table."""
     for route in ("172.16.0.0/12", "192.0.2.0/24"):

@@ -129,6 +129,27 @@ def test_variables_of_an_attachment_are_ignored_by_the_other_verbs(
     assert call(verb, tmp_path, CNI_CONTAINERID="a/b", CNI_IFNAME="..").code == 0
 
 
+@pytest.mark.parametrize("version", ["0.1.0", "0.4.0", "1.0.0"])
+def test_the_error_has_the_version_of_the_request(version: str, tmp_path: Path) -> None:
+    """SPEC, Section 5, Error: also when it is the environment that is wrong."""
+    env = {**toys.environment("ADD", tmp_path), "CNI_CONTAINERID": ""}
+
+    outcome = toys.call(toys.Toy, env, toys.config(cniVersion=version))
+
+    assert outcome.document["code"] == 4
+    assert outcome.document["cniVersion"] == version
+
+
+@pytest.mark.parametrize("stdin", [b"", b"{", b'{"cniVersion": "7.0.0"}', b'{"cniVersion": 1}'])
+def test_the_error_has_our_version_when_there_is_none(stdin: bytes, tmp_path: Path) -> None:
+    env = {**toys.environment("ADD", tmp_path), "CNI_CONTAINERID": ""}
+
+    outcome = toys.call(toys.Toy, env, io.BytesIO(stdin))
+
+    assert outcome.document["msg"] == "required env variables [CNI_CONTAINERID] missing"
+    assert outcome.document["cniVersion"] == "1.1.0"
+
+
 class Unreadable(io.BytesIO):
     """A stdin that must not be touched."""
 
