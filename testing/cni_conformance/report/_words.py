@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from cni_conformance._outcome import Report, Result, Status, Step
-from cni_conformance._requirements import requirements
+from cni_conformance._requirements import COUNTED_LEVELS, LEVELS, requirements
 
 
 # From the worst to the least: what a requirement with several results comes to.
@@ -62,11 +62,11 @@ def section_of(requirement: str) -> str:
     return requirement.rpartition("/")[0]
 
 
-def section_title(section: str) -> str:
-    """A section in words, such as `Specification 1.1.0: DEL`."""
+def family_of(section: str) -> tuple[str, str]:
+    """A section as a family and a topic in words, such as `Specification 1.1.0` and `DEL`."""
     family, *rest = section.split("/")
     topic = rest.pop() if rest else ""
-    return " ".join([_FAMILIES.get(family, family), *rest]) + (f": {topic}" if topic else "")
+    return " ".join([_FAMILIES.get(family, family), *rest]), topic
 
 
 def by_section(results: Iterable[Result]) -> dict[str, list[Result]]:
@@ -113,7 +113,11 @@ def verdict(report: Report) -> tuple[Status, str]:
     name, level = printable(report.plugin.name), report.level
     errors = report.of_status(Status.ERROR)
     failed = {result.requirement for result in report.of_status(Status.FAIL)}
-    judged = {result.requirement for result in report.of_status(Status.PASS, *VIOLATED)}
+    judged = {
+        result.requirement
+        for result in report.of_status(Status.PASS, *VIOLATED)
+        if result.level in COUNTED_LEVELS.get(level, LEVELS)
+    }
     if errors:
         cases = len({(result.case, result.version) for result in errors})
         found = f" It failed {len(failed)} of the others." if failed else ""
@@ -143,24 +147,32 @@ def outcome_of(step: Step) -> str:
     if step.ended_by == "timeout":
         return f"did not end within {step.seconds:.0f} s"
     if step.ended_by:
-        return f"killed by {step.ended_by}"
-    return "" if step.exit_code is None else f"exit status {step.exit_code}"
+        return f"was killed by {step.ended_by}"
+    return "" if step.exit_code is None else f"exited with {step.exit_code}"
 
 
-def call_in_question(result: Result) -> int | None:
-    """The place of the plugin call that a result is about, as far as the steps tell.
+def call_in_question(result: Result) -> tuple[int | None, bool]:
+    """The place of the plugin call that a result is about, and whether that is certain.
 
-    A case may go on after a violation. What it saw usually quotes the output of the call or names
-    its command; failing that, it is the last call.
+    A case may go on after a violation. It is certain where a note in the steps tells of the violation,
+    or where what was seen quotes the output or the end of a call; else it is the last call.
     """
-    calls = [number for number, step in enumerate(result.steps) if step.kind == "plugin"]
-    for number in reversed(calls):
-        output = result.steps[number].stdout.strip()
-        if output and output[:500] in result.actual:
-            return number
-    for text in (result.actual, result.expected):
-        words = set(re.findall(r"\b[A-Z]{2,}\b", text))
-        for number in reversed(calls):
-            if result.steps[number].title.partition(" ")[0] in words:
-                return number
-    return calls[-1] if calls else None
+    steps = list(enumerate(result.steps))
+    noted = next((n for n, step in steps if step.kind == "note" and _tells_of(step, result)), None)
+    calls = [(n, step) for n, step in steps[:noted] if step.kind == "plugin"]
+    seen = _squeezed(result.actual)
+    for number, step in reversed(calls):
+        output = _squeezed(step.stdout)
+        end = f"{step.title.partition(' ')[0]} {outcome_of(step)}"
+        if (output and output[:500] in seen) or result.actual.startswith(end):
+            return number, True
+    return (calls[-1][0], noted is not None) if calls else (None, False)
+
+
+def _tells_of(step: Step, result: Result) -> bool:
+    return step.title.startswith(f"{result.requirement} is violated")
+
+
+def _squeezed(text: str) -> str:
+    """Text without blanks: the same for all ways to write a JSON document."""
+    return "".join(text.split())
