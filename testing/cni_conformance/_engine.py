@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
+import datetime as dt
 import functools
 import hashlib
 import importlib.util
@@ -52,6 +52,7 @@ class Settings:
         seed: For generated cases.
         jobs: How many cases at a time.
         known: Failures that are known.
+        command: The arguments of the command line, kept in the report.
     """
 
     plugin: str
@@ -64,6 +65,7 @@ class Settings:
     seed: int = 0
     jobs: int = 1
     known: KnownFailures = field(factory=KnownFailures)
+    command: tuple[str, ...] = ()
 
 
 class HarnessError(Exception):
@@ -98,7 +100,7 @@ def run(settings: Settings, listener: Listener | None = None) -> Report:
     """
     listener = listener or Listener()
     begin = time.monotonic()
-    started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    started = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     settings = _with_delegates(settings)
     facts, limits = _probe(settings)
     plugin = _plugin(settings, facts)
@@ -127,6 +129,7 @@ def run(settings: Settings, listener: Listener | None = None) -> Report:
         seconds=round(time.monotonic() - begin, 2),
         observed=list(OBSERVED),
         not_observed={**not_observed(), **limits},
+        command=list(settings.command),
         results=results,
     )
     listener.finished(report)
@@ -195,7 +198,7 @@ def _probe(settings: Settings) -> tuple[Facts, dict[str, str]]:
         raise HarnessError(str(outcome))
     if "missing" in outcome:
         return Facts(kind=settings.profile.kind, missing=outcome["missing"]), outcome["limits"]
-    facts = {
+    facts: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in outcome["facts"].items()
     }
@@ -277,16 +280,16 @@ def _why_not(settings: Settings, facts: Facts, case: Case, wanted: list[Requirem
         return "left out with --skip"
     for each in wanted:
         for pattern, reason in settings.profile.unsupported.items():
-            if matches(each.id, pattern) or pattern == case.name:
-                if len(wanted) == 1 or pattern == case.name:
-                    return f"the profile declares it unsupported: {reason}"
+            alone = len(wanted) == 1 and matches(each.id, pattern)
+            if alone or pattern == case.name:
+                return f"the profile declares it unsupported: {reason}"
     if case.kinds and facts.kind not in case.kinds:
         return f"n/a: is about {', '.join(case.kinds)} plugins; this is of kind {facts.kind}"
     if not any(facts.kind in each.kinds for each in wanted):
         return f"n/a: binds {', '.join(wanted[0].kinds)} plugins; this is of kind {facts.kind}"
-    if not settings.profile.configurations and "needs no configuration" not in case.title:
-        if not case.ids[0].startswith(("spec/1.1.0/VERSION", "spec/1.1.0/version")):
-            return "needs a network configuration: --config or --profile"
+    asks_for_versions = case.ids[0].startswith(("spec/1.1.0/VERSION", "spec/1.1.0/version"))
+    if not settings.profile.configurations and not asks_for_versions:
+        return "needs a network configuration: --config or --profile"
     if case.delegating and not facts.delegates:
         return "n/a: the plugin runs no delegate with this configuration"
     if case.generated and importlib.util.find_spec("hypothesis") is None:

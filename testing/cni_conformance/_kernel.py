@@ -46,7 +46,7 @@ def setns(fd: int, kind: int) -> None:
 
 
 def mount(source: str, target: str, kind: str, flags: int = 0, options: str = "") -> None:
-    """mount(2)."""
+    """Mount, as in mount(2)."""
     _call(
         "mount",
         source.encode(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import tomllib
 from pathlib import Path
 
@@ -29,7 +29,7 @@ class KnownFailure:
 
     id: str
     reason: str
-    expires: datetime.date
+    expires: dt.date
     plugin: str = ""
     issue: str = ""
 
@@ -39,15 +39,15 @@ class KnownFailures:
     """The entries of a file; none by default."""
 
     entries: tuple[KnownFailure, ...] = field(default=())
-    today: datetime.date = field(factory=datetime.date.today)
+    today: dt.date = field(factory=dt.date.today)
 
     def reason(self, requirement: str, plugin: str) -> str:
         """Why a failure is tolerated; empty when it is not."""
         for entry in self.entries:
-            if matches(requirement, entry.id) and entry.plugin in {"", plugin}:
-                if self.today <= entry.expires:
-                    issue = f" ({entry.issue})" if entry.issue else ""
-                    return f"{entry.reason}{issue}; tolerated until {entry.expires}"
+            about_this = matches(requirement, entry.id) and entry.plugin in {"", plugin}
+            if about_this and self.today <= entry.expires:
+                issue = f" ({entry.issue})" if entry.issue else ""
+                return f"{entry.reason}{issue}; tolerated until {entry.expires}"
         return ""
 
 
@@ -69,7 +69,7 @@ def load(path: str) -> KnownFailures:
         expires = row["expires"]
         if isinstance(expires, str):
             try:
-                expires = datetime.date.fromisoformat(expires)
+                expires = dt.date.fromisoformat(expires)
             except ValueError as failure:
                 raise KnownFailuresError(f"{path}: entry {number}: {failure}") from failure
         unknown = sorted(set(row) - {"id", "reason", "expires", "plugin", "issue"})

@@ -18,7 +18,7 @@ SCHEMA_VERSION = 1
 class Status(enum.StrEnum):
     """What became of one requirement in one case."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105
     FAIL = "fail"
     """Failed, at or above the chosen level."""
     WARN = "warn"
@@ -146,6 +146,7 @@ class Report:
         seconds: How long it took.
         observed: The parts of the state that were watched.
         not_observed: The parts that could not be, each with the reason.
+        command: The arguments of the command line, so that the run can be repeated.
         results: Every requirement that was looked at.
     """
 
@@ -163,6 +164,7 @@ class Report:
     seconds: float = 0.0
     observed: list[str] = field(factory=list)
     not_observed: dict[str, str] = field(factory=dict)
+    command: list[str] = field(factory=list)
     results: list[Result] = field(factory=list)
 
     def of_status(self, *statuses: Status) -> list[Result]:

@@ -71,4 +71,4 @@ def routes(result: Json) -> list[Json]:
 def _objects(value: Any) -> list[Json]:
     if not isinstance(value, list):
         return []
-    return [entry for entry in value if isinstance(entry, dict)]  # type: ignore[misc]
+    return [entry for entry in value if isinstance(entry, dict)]

@@ -504,7 +504,8 @@ def _link_json(name: str, netns: str | None = None) -> Json:
         output = subprocess.run(
             ["ip", "-j", "link", "show", "dev", name], capture_output=True, check=True
         ).stdout
-    return json.loads(output)[0]
+    links: list[Json] = json.loads(output)
+    return links[0]
 
 
 def _changed(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ _IFF_ALLMULTI = 0x200
 _NUD_PERMANENT = 0x80
 _RT_TABLE_LOCAL = 255
 _DEFAULT_RULES = {0, 32766, 32767}
+_ANY = {2: "0.0.0.0", 10: "::"}  # noqa: S104
 _RTN = {1: "", 2: "local ", 3: "broadcast ", 5: "multicast ", 6: "blackhole ", 7: "unreachable "}
 
 
@@ -78,7 +79,7 @@ def _address(message: Any, names: dict[int, str]) -> str:
 
 def _route(message: Any, names: dict[int, str]) -> str:
     table = message.get_attr("RTA_TABLE") or message["table"]
-    destination = message.get_attr("RTA_DST") or ("0.0.0.0" if message["family"] == 2 else "::")
+    destination = message.get_attr("RTA_DST") or _ANY[message["family"]]
     if table == _RT_TABLE_LOCAL or message["flags"] & 0x200:  # RTM_F_CLONED: a cache entry
         return ""
     if message["family"] == 10 and ipaddress.ip_address(destination).is_link_local:

@@ -76,9 +76,9 @@ def add_refuses_a_name_that_is_taken(testbed: Testbed) -> None:
     other = testbed.attached("other")  # so that a failure below is due to the name alone
     other.delete()
     peer = "cfpeer0"
-    inside = {"inside": attachment.netns}
+    inside = attachment.netns
     testbed.command(
-        "ip", "link", "add", attachment.ifname, "type", "veth", "peer", "name", peer, **inside
+        "ip", "link", "add", attachment.ifname, "type", "veth", "peer", "name", peer, inside=inside
     )
     before = testbed.observe()
     call = attachment.add()

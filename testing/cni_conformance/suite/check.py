@@ -71,26 +71,25 @@ def _expect_refused(testbed: Testbed, attachment: Attachment, prev: object, what
 def check_allows_later_changes(testbed: Testbed) -> None:
     """CHECK succeeds after a later plugin of the chain has added something of its own."""
     attachment = _checked(testbed)
-    inside = {"inside": attachment.netns}
+    inside = attachment.netns
     if testbed.kind == "ipam":
         final = _with_interfaces(attachment)
         _expect_allowed(testbed, attachment, final, "prevResult is the final one of the chain")
         return
     name = attachment.ifname
     if name != "lo":
-        testbed.command("ip", "route", "add", "198.51.100.0/24", "dev", name, **inside)
-        testbed.command("ip", "rule", "add", "from", "198.51.100.7", "table", "1234", **inside)
-        testbed.command("ip", "link", "set", name, "txqueuelen", "777", **inside)
+        testbed.command("ip", "route", "add", "198.51.100.0/24", "dev", name, inside=inside)
+        testbed.command("ip", "rule", "add", "from", "198.51.100.7", "table", "1234", inside=inside)
+        testbed.command("ip", "link", "set", name, "txqueuelen", "777", inside=inside)
     final = copy.deepcopy(attachment.result or {})
     final["dns"] = {"nameservers": ["192.0.2.53"], "search": ["later.example"]}
     if name != "lo":
         final.setdefault("routes", []).append({"dst": "198.51.100.0/24"})
     _expect_allowed(testbed, attachment, final, "a route, a rule and dns were added")
-    peer = {"peer": "cflater1"}
     testbed.command(
-        "ip", "link", "add", "cflater0", "type", "veth", "peer", "name", peer["peer"], **inside
+        "ip", "link", "add", "cflater0", "type", "veth", "peer", "name", "cflater1", inside=inside
     )
-    testbed.command("ip", "addr", "add", "192.0.2.9/24", "dev", "cflater0", **inside)
+    testbed.command("ip", "addr", "add", "192.0.2.9/24", "dev", "cflater0", inside=inside)
     final.setdefault("interfaces", []).append({"name": "cflater0", "sandbox": attachment.netns})
     address = {"address": "192.0.2.9/24", "interface": len(final["interfaces"]) - 1}
     if testbed.version == "0.4.0":
@@ -269,9 +268,10 @@ def _of_the_container(attachment: Attachment) -> bool:
 
 
 def _ip_json(attachment: Attachment) -> list[dict[str, object]]:
-    return json.loads(
+    links: list[dict[str, object]] = json.loads(
         attachment.testbed.command("ip", "-j", "addr", "show", inside=attachment.netns)
     )
+    return links
 
 
 def _has_link(attachment: Attachment) -> bool:

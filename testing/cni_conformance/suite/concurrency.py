@@ -46,7 +46,7 @@ def _expect_unique(testbed: Testbed, given: list[list[str]]) -> None:
         for address in addresses:
             seen[address] = seen.get(address, 0) + 1
     twice = [address for address, times in seen.items() if times == len(given)]
-    shared = [address for address, times in seen.items() if 1 < times]
+    shared = [address for address, times in seen.items() if times > 1]
     fixed = len(twice) == len(seen)  # a plugin that hands out what its configuration says
     testbed.expect(
         "spec/1.1.0/concurrency/1",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from cni_conformance._case import case
 from cni_conformance._testbed import Attachment, Testbed
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from cni_conformance._case import case
 from cni_conformance._invocation import Invocation
@@ -78,7 +80,7 @@ def _expect_failure(testbed: Testbed, wrong: str, call: Invocation) -> None:
 
 def _expect_form(testbed: Testbed, wrong: str, call: Invocation) -> None:
     error = call.result
-    code = error.get("code")
+    code: Any = error.get("code")
     number = isinstance(code, int) and not isinstance(code, bool)
     testbed.expect(
         "spec/1.1.0/error/2",
@@ -219,7 +221,7 @@ def unsupported_fields_are_named(testbed: Testbed) -> None:
 
 
 def _expect_unsupported_field(
-    testbed: Testbed, change: dict[str, object], call: Invocation
+    testbed: Testbed, change: Mapping[str, object], call: Invocation
 ) -> None:
     for key, value in change.items():
         text = value if isinstance(value, str) else json.dumps(value)

@@ -446,8 +446,9 @@ def _plain(address: str) -> str:
 
 
 def _links(testbed: Testbed, attachment: Attachment | None) -> list[Json]:
-    inside = {"inside": attachment.netns} if attachment else {}
-    return json.loads(testbed.command("ip", "-j", "link", "show", **inside))
+    inside = attachment.netns if attachment else None
+    links: list[Json] = json.loads(testbed.command("ip", "-j", "link", "show", inside=inside))
+    return links
 
 
 def _addresses(testbed: Testbed, attachment: Attachment) -> list[str]:

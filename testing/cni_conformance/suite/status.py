@@ -98,7 +98,7 @@ def _small_pool(testbed: Testbed) -> dict[str, object]:
             if key not in {"ranges", "rangeStart", "rangeEnd", "gateway"}
         }
         return {"name": "small", "ipam": {**keep, "subnet": "10.77.0.0/29"}}
-    testbed.not_applicable("the configuration has no `ipam.subnet` that could be made small")
+    return testbed.not_applicable("the configuration has no `ipam.subnet` that could be made small")
 
 
 @case("spec/1.1.0/STATUS/5", commands=["STATUS"])

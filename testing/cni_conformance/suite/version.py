@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from cni_conformance._case import case
 from cni_conformance._testbed import Testbed
@@ -37,7 +38,7 @@ def version_answers(testbed: Testbed) -> None:
         expected="standard output holds one JSON document and nothing else",
         actual=call,
     )
-    versions = call.result.get("supportedVersions")
+    versions: Any = call.result.get("supportedVersions")
     listed = isinstance(versions, list) and all(isinstance(each, str) for each in versions)
     testbed.require(
         "spec/1.1.0/version/2",
