@@ -1,0 +1,24 @@
+#!/usr/bin/env python3
+# breaks: spec/1.1.0/GC/4
+"""GC succeeds although the delegate has failed."""
+
+import contextlib
+import os
+import sys
+
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", ".."))
+
+from _cni import CniError
+
+from interface import Interface
+
+
+class Broken(Interface):
+    def delegate_gc(self):
+        with contextlib.suppress(CniError):
+            super().delegate_gc()
+
+
+if __name__ == "__main__":
+    Broken().main()

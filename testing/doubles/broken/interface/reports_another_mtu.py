@@ -1,0 +1,20 @@
+#!/usr/bin/env python3
+# breaks: spec/1.1.0/result/7
+"""`mtu` is what the plugin would have liked."""
+
+import os
+import sys
+
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", ".."))
+
+from interface import Interface
+
+
+class Broken(Interface):
+    def interfaces(self):
+        return [{**row, "mtu": 9000} for row in super().interfaces()]
+
+
+if __name__ == "__main__":
+    Broken().main()

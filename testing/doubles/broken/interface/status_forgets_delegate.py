@@ -1,0 +1,22 @@
+#!/usr/bin/env python3
+# breaks: spec/1.1.0/STATUS/7
+"""STATUS does not call the delegate."""
+
+import os
+import sys
+
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", ".."))
+
+from interface import Interface
+
+
+class Broken(Interface):
+    def delegate_status(self):
+        name = self.delegate_type()
+        if name:
+            self.find_delegate(name)
+
+
+if __name__ == "__main__":
+    Broken().main()

@@ -1,0 +1,23 @@
+#!/usr/bin/env python3
+# breaks: spec/1.1.0/result/8
+"""`address` is an address without its prefix length."""
+
+import os
+import sys
+
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", ".."))
+
+from ipam import Ipam
+
+
+class Broken(Ipam):
+    def result(self, address):
+        result = super().result(address)
+        for ip in result.get("ips", []):
+            ip["address"] = address
+        return result
+
+
+if __name__ == "__main__":
+    Broken().main()

@@ -1,0 +1,20 @@
+#!/usr/bin/env python3
+# breaks: field/gc/4
+"""GC with a null list removes nothing, as if there were no list."""
+
+import os
+import sys
+
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", ".."))
+
+from ipam import Ipam
+
+
+class Broken(Ipam):
+    def valid_owners(self):
+        return super().valid_owners() or None
+
+
+if __name__ == "__main__":
+    Broken().main()

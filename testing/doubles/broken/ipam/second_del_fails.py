@@ -1,0 +1,30 @@
+#!/usr/bin/env python3
+# breaks: spec/1.1.0/DEL/6
+# breaks: spec/0.4.0/DEL/2
+"""DEL fails when there is no reservation to release."""
+
+import os
+import sys
+
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", ".."))
+
+from _cni import CniError
+
+from ipam import Ipam
+
+
+class Broken(Ipam):
+    def delete(self):
+        taken = self.reservations(self.open_network())
+        if (
+            "prevResult" in self.config
+            and "" not in taken.values()
+            and self.owner not in taken.values()
+        ):
+            raise CniError(108, f"nothing is reserved for {self.owner}")
+        super().delete()
+
+
+if __name__ == "__main__":
+    Broken().main()
