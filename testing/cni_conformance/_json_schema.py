@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import string
 from typing import Any
 
 from hypothesis import strategies as st
@@ -78,7 +79,9 @@ def _strings(schema: Json) -> st.SearchStrategy[str]:
     if "pattern" in schema:
         return st.from_regex(schema["pattern"], fullmatch=schema["pattern"].startswith("^"))
     shortest = schema.get("minLength", 0)
-    return st.text(min_size=shortest, max_size=schema.get("maxLength", shortest + 20))
+    return st.text(
+        string.printable + "é日", min_size=shortest, max_size=schema.get("maxLength", shortest + 20)
+    )
 
 
 def _referred(reference: str, root: Json) -> Json:
