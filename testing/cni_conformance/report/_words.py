@@ -164,7 +164,7 @@ def call_in_question(result: Result) -> tuple[int | None, bool]:
     for number, step in reversed(calls):
         output = _squeezed(step.stdout)
         end = f"{step.title.partition(' ')[0]} {outcome_of(step)}"
-        if (output and output[:500] in seen) or result.actual.startswith(end):
+        if output[:500] in seen if output else result.actual.startswith(end):
             return number, True
     return (calls[-1][0], noted is not None) if calls else (None, False)
 

@@ -108,12 +108,16 @@ def _value(hint: Any, value: Any, where: str) -> Any:
             raise _Misfit(where, _is_not("one of " + ", ".join(hint), value))
         return hint(value)
     wanted: Any = origin or hint
-    accepted: Any = (int, float) if wanted is float else wanted
-    fits: bool = isinstance(value, accepted) and (wanted is bool or not isinstance(value, bool))
-    if not fits:
+    if not _fits(wanted, value):
         raise _Misfit(where, _is_not(_NAMES[wanted], value))
     if wanted is list:
         return [_value(arguments[0], each, f"{where}[{n}]") for n, each in enumerate(value)]
     if wanted is dict:
         return {key: _value(arguments[1], each, f"{where}[{key!r}]") for key, each in value.items()}
     return value
+
+
+def _fits(wanted: Any, value: Any) -> bool:
+    if isinstance(value, bool):  # which Python counts among the integers
+        return wanted is bool
+    return isinstance(value, (int, float) if wanted is float else wanted)
