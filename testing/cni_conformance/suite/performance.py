@@ -6,7 +6,7 @@ import statistics
 import time
 
 from cni_conformance._case import case
-from cni_conformance._invocation import Invocation
+from cni_conformance._peak import Peak
 from cni_conformance._testbed import Testbed
 from cni_conformance._versions import has_command
 
@@ -19,26 +19,31 @@ _LIMIT = 60.0
 @case("perf/latency/1", "perf/memory/1")
 def commands_take_time_and_memory(testbed: Testbed) -> None:
     """Each command a few times: median and slowest, and the largest resident size."""
-    calls: dict[str, list[Invocation]] = {}
+    seconds: dict[str, list[float]] = {}
+    memory: dict[str, int] = {}
     attachment = testbed.attachment()
-    for _ in range(_ROUNDS):
-        done = [attachment.add()]
-        if not done[0].ok:
-            testbed.block(f"needs an ADD that succeeds; {done[0].describe()}")
-        if has_command(testbed.version, "CHECK"):
-            done.append(attachment.check())
-        done += [attachment.delete(), testbed.call("VERSION")]
-        if has_command(testbed.version, "STATUS"):
-            done.append(testbed.call("STATUS"))
-        for call in done:
-            calls.setdefault(call.command, []).append(call)
-    for command, done in calls.items():
-        seconds = [call.seconds for call in done]
-        memory = max(call.max_rss for call in done)
+    for number in range(_ROUNDS + 1):
+        for command in ("ADD", "CHECK", "DEL", "STATUS", "VERSION"):
+            if not has_command(testbed.version, command):
+                continue
+            subject = attachment if command in {"ADD", "CHECK", "DEL"} else None
+            running = testbed.start(command, subject)
+            if number < _ROUNDS:
+                call = testbed.finished(running, subject)
+                seconds.setdefault(command, []).append(call.seconds)
+            else:
+                with Peak(running.process.pid) as peak:
+                    call = testbed.finished(running, subject)
+                memory[command] = peak.bytes
+            if command == "ADD":
+                attachment.result = call.result
+                if not call.ok:
+                    testbed.block(f"needs an ADD that succeeds; {call.describe()}")
+    for command, each in seconds.items():
         testbed.note(
             "note",
-            f"{command}: median {_ms(statistics.median(seconds))}, slowest {_ms(max(seconds))}, "
-            f"{memory / 2**20:.1f} MiB",
+            f"{command}: median {_ms(statistics.median(each))}, slowest {_ms(max(each))}, "
+            f"{memory[command] / 2**20:.1f} MiB",
         )
 
 
