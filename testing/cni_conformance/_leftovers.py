@@ -1,0 +1,95 @@
+"""What calls have left behind or taken away, apart from what attachments share on purpose."""
+
+from __future__ import annotations
+
+import posixpath
+
+from cni_conformance._testbed import Testbed
+from cni_conformance.state import State
+
+
+STATE_DIRECTORIES = ("/run", "/var/run", "/var/lib", "/etc/cni")
+
+
+def warm_up(testbed: Testbed) -> None:
+    """Add and delete once, so that what attachments share (a bridge, chains, locks) exists.
+
+    Raises:
+        Blocked: One of the two fails, which is another case's finding.
+    """
+    call = testbed.attached("warm").delete()
+    if not call.ok:
+        testbed.block(f"needs a DEL that succeeds; {call.describe()}")
+
+
+def leftovers(before: State, after: State) -> list[str]:
+    """What differs, but for what a plugin may keep: shared files, empty directories, locks."""
+    known = _files(before)
+    return [
+        line
+        for line in differences(before, after)
+        if not (
+            (line.startswith("+ file: ") and (file_path(line) in known or _may_stay(line)))
+            or (line.startswith("- file: ") and _may_stay(line))
+            or (line.startswith("- file: ") and file_path(line) in _files(after))
+        )
+    ]
+
+
+def lost(before: State, after: State) -> list[str]:
+    """What an attachment had and has no longer; files count when they are gone altogether."""
+    there = _files(after)
+    return [
+        line
+        for line in differences(before, after)
+        if line.startswith("- ")
+        and not (line.startswith("- file: ") and (file_path(line) in there or _may_stay(line)))
+    ]
+
+
+def differences(before: State, after: State) -> list[str]:
+    """What differs, but for the address that a bridge takes from its ports."""
+    return _settled(before).diff(_settled(after))
+
+
+def file_path(line: str) -> str:
+    """The path in a line of a difference about a file; a directory's ends with a slash."""
+    return line[len("+ file: ") :].partition(" ")[0]
+
+
+def new_files(before: State, after: State) -> list[str]:
+    """The paths of regular files that a later picture has in addition."""
+    lines = before.only("file").appeared(after.only("file"))
+    paths = [(file_path(line), line.split()[3]) for line in lines]
+    return [path for path, mode in paths if mode.startswith("-")]
+
+
+def _files(state: State) -> set[str]:
+    return {line.partition(" ")[0] for line in state.lines.get("file", ())}
+
+
+def _may_stay(line: str) -> bool:
+    path = file_path(line)
+    name = posixpath.basename(path)
+    return (
+        path.endswith("/")
+        or name.startswith(("lock", "last_reserved_ip", "."))
+        or name.endswith((".lock", ".log"))
+        or path.startswith("/var/log/")
+    )
+
+
+def _settled(state: State) -> State:
+    lines = dict(state.lines)
+    for topic, found in state.lines.items():
+        if topic.endswith(" link"):
+            lines[topic] = frozenset(_without_mac(line) for line in found)
+    return State(lines)
+
+
+def _without_mac(line: str) -> str:
+    words = line.split()
+    if words[1:2] != ["bridge"] or "mac" not in words:
+        return line
+    at = words.index("mac")
+    return " ".join([*words[:at], *words[at + 2 :]])

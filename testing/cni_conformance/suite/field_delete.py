@@ -1,0 +1,398 @@
+"""What the field has learned about DEL: it undoes ADD whatever has happened in between."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import shutil
+from typing import Any
+
+import attrs
+
+from cni_conformance._case import case
+from cni_conformance._interfaces import has_interface
+from cni_conformance._leftovers import (
+    STATE_DIRECTORIES,
+    leftovers,
+    lost,
+    new_files,
+    warm_up,
+)
+from cni_conformance._testbed import BASE, Attachment, Testbed
+from cni_conformance._versions import has_command
+from cni_conformance.state import State
+
+
+_ROUNDS = 3
+
+
+@case("field/del/8", configurations="each")
+def rounds_leave_no_trace(testbed: Testbed) -> None:
+    """Three rounds of ADD and DEL with new containers leave the machine as it was."""
+    warm_up(testbed)
+    containers = [testbed.attachment(f"round{number}") for number in range(_ROUNDS)]
+    before = testbed.observe()
+    sizes: list[dict[str, int]] = [_sizes(before)]
+    for attachment in containers:
+        for call in (attachment.add(), attachment.delete()):
+            if not call.ok:
+                testbed.block(f"needs ADD and DEL to succeed; {call.describe()}")
+        after = testbed.observe()
+        left = leftovers(before, after)
+        testbed.require(
+            "field/del/8",
+            not left,
+            expected="after ADD and DEL the machine is as it was before",
+            actual=f"{len(left)} differences, see the list",
+            diff=left,
+        )
+        sizes.append(_sizes(after))
+    growing = [
+        path
+        for path in sizes[0]
+        if all(old.get(path, 0) < new.get(path, 0) for old, new in itertools.pairwise(sizes))
+    ]
+    testbed.expect(
+        "field/del/8",
+        not growing,
+        expected="the files that attachments share do not grow with each ADD and DEL",
+        actual=f"larger after each of {_ROUNDS} rounds: {', '.join(growing)}",
+    )
+
+
+def _sizes(state: State) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for line in state.lines.get("file", ()):
+        path = line.partition(" ")[0]
+        if path.startswith("/var/log/") or path.endswith((".log", "/")):
+            continue
+        with contextlib.suppress(OSError):
+            found[path] = os.lstat(path).st_size
+    return found
+
+
+@case("field/del/1")
+def delete_with_an_empty_netns(testbed: Testbed) -> None:
+    """DEL with an empty CNI_NETNS cleans up the host, whether the namespace is there or not."""
+    if testbed.facts.delegates:
+        testbed.use_fake_ipam()
+    warm_up(testbed)
+    for label, what in (("gone", "is gone"), ("alive", "still exists")):
+        attachment = testbed.attachment(label)
+        before = testbed.observe().of_host()
+        if not (call := attachment.add()).ok:
+            testbed.block(f"needs an ADD that succeeds; {call.describe()}")
+        if label == "gone":
+            attachment.remove_netns()
+        call = attachment.delete(env={"CNI_NETNS": ""})
+        if not call.ok:
+            testbed.block(f"needs a DEL that succeeds with an empty CNI_NETNS; {call.describe()}")
+        after = testbed.observe().of_host()
+        if label == "alive":  # the links of the namespace may stay with it
+            before, after = (each.only("firewall", "rule", "file") for each in (before, after))
+        left = [line for line in leftovers(before, after) if label == "alive" or not _ours(line)]
+        testbed.expect(
+            "field/del/1",
+            not left,
+            expected=f"nothing is left on the host after DEL with CNI_NETNS empty; the namespace {what}",
+            actual=f"{len(left)} differences, see the list",
+            diff=left,
+        )
+        _expect_released(testbed, "field/del/1", "DEL with CNI_NETNS empty")
+
+
+def _ours(line: str) -> bool:
+    """Whether a line is about the pair of links the suite made for a chained plugin."""
+    return "cfveth" in line and line.startswith("- host ")
+
+
+def _expect_released(testbed: Testbed, name: str, after: str) -> None:
+    if not testbed.facts.delegates:
+        return
+    taken = testbed.delegate.reservations()
+    testbed.expect(
+        name,
+        not taken,
+        expected=f"the delegate has no reservation after {after}",
+        actual=f"the delegate still has {', '.join(taken)}: its DEL was not called for them",
+    )
+
+
+@case("field/del/2")
+def delete_with_a_spoilt_configuration(testbed: Testbed) -> None:
+    """DEL succeeds when the plugin's own keys are removed, emptied or of the wrong type."""
+    if testbed.facts.delegates:
+        testbed.use_fake_ipam()
+    warm_up(testbed)
+    variants = _spoilt(testbed)
+    if not variants:
+        testbed.not_applicable("the configuration has no key of the plugin's own")
+    for number, (what, patch) in enumerate(variants):
+        attachment = testbed.attachment(f"spoilt{number}")
+        before = testbed.observe().only("file")
+        if not (call := attachment.add()).ok:
+            testbed.block(f"needs an ADD that succeeds; {call.describe()}")
+        call = attachment.delete(patch=patch)
+        if not testbed.expect(
+            "field/del/2",
+            call.ok,
+            expected=f"DEL succeeds with a configuration whose {what}",
+            actual=call,
+        ):
+            attachment.delete()
+            continue
+        if testbed.kind == "interface" and testbed.profile.ifname != "lo":
+            testbed.expect(
+                "field/del/2",
+                not has_interface(attachment),
+                expected=f"{attachment.ifname} is gone after a DEL whose {what}",
+                actual=f"the container still has {attachment.ifname}",
+            )
+        if testbed.kind == "ipam":
+            left = leftovers(before, testbed.observe().only("file"))
+            testbed.expect(
+                "field/del/2",
+                not left,
+                expected=f"the address is released by a DEL whose {what}",
+                actual="what ADD wrote is still there, see the list",
+                diff=left,
+            )
+        _expect_released(testbed, "field/del/2", f"a DEL whose {what}")
+        attachment.delete()
+
+
+def _spoilt(testbed: Testbed) -> list[tuple[str, dict[str, Any]]]:
+    """Changes of a configuration, each with what they are; paths are kept, records are there."""
+    section: dict[str, Any] = testbed.configuration.plugin
+    inside = testbed.kind == "ipam" and isinstance(section.get("ipam"), dict)
+    if inside:
+        section = section["ipam"]
+    kept = {"type", "capabilities", "dataDir", testbed.profile.delegate}
+    own = [
+        key
+        for key, value in section.items()
+        if key not in kept and not (isinstance(value, str) and value.startswith("/"))
+    ]
+    if not own:
+        return []
+
+    def change(values: dict[str, Any]) -> dict[str, Any]:
+        if not inside:
+            return values
+        whole = {key: value for key, value in {**section, **values}.items() if value is not None}
+        return {"ipam": whole}
+
+    variants = [
+        ("own keys are gone", change(dict.fromkeys(own))),
+        ("own keys are empty", change({key: type(section[key])() for key in own})),
+    ]
+    for key in own:
+        wrong: Any = "conformance" if not isinstance(section[key], str) else 77
+        variants.append((f"`{key}` is of the wrong type", change({key: wrong})))
+    return variants
+
+
+@case("field/del/3")
+def delete_after_a_reboot(testbed: Testbed) -> None:
+    """DEL succeeds after a reboot, which leaves the files in /var/lib and nothing else."""
+    if testbed.facts.delegates:
+        testbed.use_fake_ipam()
+    fresh = testbed.observe()
+    warm_up(testbed)
+    attachment = testbed.attachment("rebooted")
+    before = testbed.observe().of_host()
+    if not (call := attachment.add()).ok:
+        testbed.block(f"needs an ADD that succeeds; {call.describe()}")
+    _reboot(testbed, fresh, attachment)
+    call = attachment.delete()
+    testbed.require("field/del/3", call.ok, expected="DEL succeeds after a reboot", actual=call)
+    after = testbed.observe().of_host().only("file", "link", "rule", "firewall")
+    left = [
+        line for line in leftovers(before, after) if line.startswith("+ ") and "cfveth" not in line
+    ]
+    testbed.expect(
+        "field/del/3",
+        not left,
+        expected="nothing of the attachment is left after a reboot and DEL",
+        actual=f"{len(left)} things are left, see the list",
+        diff=left,
+    )
+    _expect_released(testbed, "field/del/3", "a reboot and DEL")
+
+
+def _reboot(testbed: Testbed, fresh: State, attachment: Attachment) -> None:
+    """Take away what a reboot takes away; what stood at the beginning stays."""
+    attachment.remove_netns()
+    made = [
+        line.split()[3]
+        for line in fresh.appeared(testbed.observe())
+        if line.startswith("+ host link: ")
+    ]
+    for link in made:
+        testbed.command("ip", "link", "del", link, check=False)
+    for family in ("-4", "-6"):
+        while _own_rule(testbed, family):
+            pass
+    testbed.command("nft", "flush", "ruleset", check=False)
+    testbed.note(
+        "setup",
+        "empty /run",
+        [
+            "sh",
+            "-c",
+            f"find /run -mindepth 1 -maxdepth 1 ! -path {BASE} ! -path /run/netns -exec rm -rf {{}} +",
+        ],
+    )
+    for entry in os.scandir("/run"):
+        if entry.path in {BASE, "/run/netns"} or os.path.ismount(entry.path):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path, ignore_errors=True)
+        else:
+            os.unlink(entry.path)
+
+
+def _own_rule(testbed: Testbed, family: str) -> bool:
+    """Remove one policy rule that is not the kernel's own; false when there is none."""
+    for line in testbed.command("ip", family, "rule", "show").splitlines():
+        priority = line.partition(":")[0]
+        if priority not in {"0", "32766", "32767"}:
+            testbed.command("ip", family, "rule", "del", "priority", priority)
+            return True
+    return False
+
+
+@case("field/del/4")
+def damaged_state_files(testbed: Testbed) -> None:
+    """DEL and GC succeed when the plugin's state files are empty, cut in half or garbage."""
+    if testbed.facts.delegates:
+        testbed.use_fake_ipam()
+    fresh = testbed.observe()
+    warm_up(testbed)
+    damages = (("empty", _emptied), ("cut in half", _halved), ("filled with garbage", _garbled))
+    for number, (what, damage) in enumerate(damages):
+        attachment = testbed.attached(f"damaged{number}")
+        paths = _state_files(fresh, testbed.observe())
+        if not paths:
+            testbed.not_applicable("ADD makes no files in /var/lib, /run and /etc/cni")
+        for path in paths:
+            damage(path)
+            testbed.note("setup", f"{path} is {what}")
+        call = attachment.delete()
+        testbed.expect(
+            "field/del/4",
+            call.ok,
+            expected=f"DEL succeeds when the state files are {what}",
+            actual=call,
+        )
+        if not has_command(testbed.version, "GC"):
+            continue
+        for path in _state_files(fresh, testbed.observe()):
+            damage(path)
+        call = testbed.gc()
+        testbed.expect(
+            "field/del/4",
+            call.ok,
+            expected=f"GC succeeds when the state files are {what}",
+            actual=call,
+        )
+
+
+def _state_files(fresh: State, later: State) -> list[str]:
+    return [path for path in new_files(fresh, later) if path.startswith(STATE_DIRECTORIES)]
+
+
+def _emptied(path: str) -> None:
+    os.truncate(path, 0)
+
+
+def _halved(path: str) -> None:
+    os.truncate(path, os.path.getsize(path) // 2)
+
+
+def _garbled(path: str) -> None:
+    with open(path, "wb") as file:
+        file.write(b'\0\xff{["garbage\n\x80' * 9)
+
+
+@case("field/del/5", kinds=["interface", "chained", "ipam"])
+def delete_one_of_two_interfaces(testbed: Testbed) -> None:
+    """DEL of one interface leaves the other interface of the container alone."""
+    if testbed.profile.ifname == "lo":
+        testbed.not_applicable("there is one lo in a namespace")
+    first = testbed.attached("two")
+    second = testbed.attachment("two", beside=first, ifname="net1")
+    _expect_first_alone(testbed, "field/del/5", first, second, "DEL of net1")
+
+
+@case("field/del/7", kinds=["interface", "chained", "ipam"])
+def delete_one_of_two_networks(testbed: Testbed) -> None:
+    """DEL of one network leaves the container's attachment to another network alone."""
+    if testbed.profile.ifname == "lo":
+        testbed.not_applicable("there is one lo in a namespace")
+    first = testbed.attached("two")
+    # An IPAM plugin may meet the same interface name: only the network tells the two apart.
+    ifname = first.ifname if testbed.kind == "ipam" else "net1"
+    second = testbed.attachment("two", beside=first, ifname=ifname)
+    second.config = {"name": "conformance-other"}
+    _expect_first_alone(testbed, "field/del/7", first, second, "DEL of the other network")
+
+
+def _expect_first_alone(
+    testbed: Testbed, name: str, first: Attachment, second: Attachment, what: str
+) -> None:
+    can_check = has_command(testbed.version, "CHECK") and first.check().ok
+    alone = testbed.observe()
+    if not (call := second.add()).ok:
+        testbed.block(f"needs a second ADD for the container that succeeds; {call.describe()}")
+    can_check = can_check and first.check().ok
+    both = testbed.observe()
+    call = second.delete()
+    if not call.ok:
+        testbed.expect(
+            name, call.ok, expected=f"{what} succeeds while the other one is there", actual=call
+        )
+        return
+    after = testbed.observe()
+    gone = [line for line in lost(alone, after) if line in lost(both, after)]
+    testbed.expect(
+        name,
+        not gone,
+        expected=f"what {first.ifname} has in the container and on the host outlives {what}",
+        actual=f"{len(gone)} things are gone, see the list",
+        diff=gone,
+    )
+    if can_check:
+        check = first.check()
+        testbed.expect(
+            name,
+            check.ok,
+            expected=f"CHECK of the attachment that stays succeeds after {what}",
+            actual=check,
+        )
+
+
+@case("field/del/6")
+def delete_of_a_stranger(testbed: Testbed) -> None:
+    """DEL for a container id that was never added leaves the one that lives there alone."""
+    resident = testbed.attached("resident")
+    before = testbed.observe()
+    stranger = attrs.evolve(
+        resident, label="stranger", container_id="conformance-stranger", result=None
+    )
+    call = stranger.delete()
+    testbed.expect(
+        "field/del/6",
+        call.ok,
+        expected="DEL succeeds for a container id that was never added",
+        actual=call,
+    )
+    gone = lost(before, testbed.observe())
+    testbed.expect(
+        "field/del/6",
+        not gone,
+        expected="DEL for another container id, with the same namespace and interface name, leaves the attachment alone",
+        actual=f"{len(gone)} things of the attachment are gone, see the list",
+        diff=gone,
+    )
