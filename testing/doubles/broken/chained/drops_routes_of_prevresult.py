@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # breaks: spec/1.1.0/result/15
-"""The routes of prevResult are missing from the result."""
+"""From 1.0.0 on, the routes of prevResult are missing from the result."""
 
 import os
 import sys
@@ -14,7 +14,8 @@ from chained import Chained
 class Broken(Chained):
     def result(self):
         result = super().result()
-        result.pop("routes", None)
+        if self.at_least("1.0.0"):
+            result.pop("routes", None)
         return result
 
 

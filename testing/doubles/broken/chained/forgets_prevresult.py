@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # breaks: spec/1.1.0/ADD/3
-"""The result is empty: the plugin has made no interface, after all."""
+"""From 1.0.0 on, the result is empty: the plugin has made no interface, after all."""
 
 import os
 import sys
@@ -13,7 +13,8 @@ from chained import Chained
 
 class Broken(Chained):
     def result(self):
-        return {"cniVersion": self.cni_version}
+        result = super().result()
+        return {"cniVersion": self.cni_version} if self.at_least("1.0.0") else result
 
 
 if __name__ == "__main__":

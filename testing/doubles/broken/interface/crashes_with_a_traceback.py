@@ -8,13 +8,17 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", ".."))
 
+from _cni import CniError
+
 from interface import Interface
 
 
 class Broken(Interface):
     def validate(self):
-        self.config.get("ipam", {}).get("type")
-        super().validate()
+        try:
+            super().validate()
+        except CniError as failure:
+            raise TypeError(str(failure)) from None
 
     def crash(self, failure):
         raise failure

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
-# breaks: spec/0.4.0/state/1
 # breaks: field/del/5
-"""DEL removes every interface of the container, whatever its name (plugins#1063)."""
+"""From 1.0.0 on, DEL removes every interface of the container, whatever its name (plugins#1063)."""
 
 import json
 import os
@@ -18,7 +17,7 @@ class Broken(Interface):
         super().remove_link()
         prefix = f"{self.network}/{self.containerid}/"
         for link in json.loads(self.run("ip", "-j", "link", "show", "type", "veth") or "[]"):
-            if link.get("ifalias", "").startswith(prefix):
+            if link.get("ifalias", "").startswith(prefix) and self.at_least("1.0.0"):
                 self.run("ip", "link", "del", "dev", link["ifname"])
 
 

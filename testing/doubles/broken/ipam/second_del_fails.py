@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # breaks: spec/1.1.0/DEL/6
-# breaks: spec/0.4.0/DEL/2
-"""DEL fails when there is no reservation to release."""
+"""From 1.0.0 on, DEL fails when there is no reservation to release."""
 
 import os
 import sys
@@ -16,12 +15,9 @@ from ipam import Ipam
 
 class Broken(Ipam):
     def delete(self):
-        taken = self.reservations(self.open_network())
-        if (
-            "prevResult" in self.config
-            and "" not in taken.values()
-            and self.owner not in taken.values()
-        ):
+        taken = self.reservations(self.open_network()).values()
+        known = "prevResult" not in self.config or "" in taken or self.owner in taken
+        if not known and self.at_least("1.0.0"):
             raise CniError(108, f"nothing is reserved for {self.owner}")
         super().delete()
 

@@ -1,0 +1,23 @@
+#!/usr/bin/env python3
+# breaks: spec/0.3.0/chaining/1
+"""Before 1.0.0, the routes of prevResult are missing from the result."""
+
+import os
+import sys
+
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", ".."))
+
+from chained import Chained
+
+
+class Broken(Chained):
+    def result(self):
+        result = super().result()
+        if not self.at_least("1.0.0"):
+            result.pop("routes", None)
+        return result
+
+
+if __name__ == "__main__":
+    Broken().main()

@@ -1,0 +1,26 @@
+#!/usr/bin/env python3
+# breaks: spec/0.4.0/DEL/2
+"""At 0.4.0, DEL fails when there is no reservation to release."""
+
+import os
+import sys
+
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", ".."))
+
+from _cni import CniError
+
+from ipam import Ipam
+
+
+class Broken(Ipam):
+    def delete(self):
+        taken = self.reservations(self.open_network()).values()
+        known = "prevResult" not in self.config or "" in taken or self.owner in taken
+        if not known and self.cni_version == "0.4.0":
+            raise CniError(108, f"nothing is reserved for {self.owner}")
+        super().delete()
+
+
+if __name__ == "__main__":
+    Broken().main()
