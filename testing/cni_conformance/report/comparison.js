@@ -34,7 +34,7 @@ function matrixRow(row) {
   const element = el("tr", { class: row.differs ? "differs" : "", id: row.id },
     el("th", { scope: "row" }, link(requirement.url, el("code", {}, row.id)), " ",
       el("span", { class: "level" }, row.level),
-      el("span", { class: "what" }, requirement.text || "")),
+      el("span", { class: "what" }, prose(requirement.text || ""))),
     row.statuses.map((status, number) => cell(status, row.details[number])));
   return { ...row, element, words: (row.id + " " + (requirement.text || "")).toLowerCase() };
 }

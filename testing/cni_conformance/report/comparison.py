@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from html import escape
 from typing import Any
@@ -49,18 +48,30 @@ class _Row:
         return [worst(results) if results else None for results in self.results]
 
     @property
-    def violations(self) -> list[frozenset[str]]:
-        """The cases in which it is violated, for each report."""
-        return [
-            frozenset(name_of(each) for each in results if each.status in VIOLATED)
+    def violated(self) -> list[bool]:
+        """Whether each report has a violation of it."""
+        return [bool(_violations(results)) for results in self.results]
+
+    @property
+    def disputed(self) -> list[str]:
+        """The cases in which one report has a violation, and another has looked and found none."""
+        passed = {
+            name_of(each)
             for results in self.results
-        ]
+            for each in results
+            if each.status is Status.PASS
+        }
+        return sorted({name for results in self.results for name in _violations(results)} & passed)
 
     @property
     def differs(self) -> bool:
-        """Whether the plugins differ; that runs had other levels or known failures is no difference."""
-        outcomes = {Status.FAIL if status in VIOLATED else status for status in self.statuses}
-        return len(outcomes) > 1 or len(set(self.violations)) > 1
+        """Whether it came out differently; the level of a run and known failures do not matter."""
+        outcomes = {Status.FAIL if each in VIOLATED else each for each in self.statuses}
+        return len(outcomes) > 1 or bool(self.disputed)
+
+
+def _violations(results: list[Result]) -> set[str]:
+    return {name_of(each) for each in results if each.status in VIOLATED}
 
 
 def write_html(reports: list[Report], path: str) -> None:
@@ -100,12 +111,11 @@ def render(a: Report, b: Report, console: Console) -> int:
     _print(console, Text(f"A: {printable(label_a)}  {verdict(a)[1]}"))
     _print(console, Text(f"B: {printable(label_b)}  {verdict(b)[1]}"))
     _print_counts(rows, console)
-    violated = {row.id: [bool(cases) for cases in row.violations] for row in rows}
     groups = {
-        "Violated by A only": [row for row in rows if violated[row.id] == [True, False]],
-        "Violated by B only": [row for row in rows if violated[row.id] == [False, True]],
-        "Violated by both": [row for row in rows if all(violated[row.id])],
-        "Otherwise different": [row for row in rows if row.differs and not any(violated[row.id])],
+        "Violated by A only": [row for row in rows if row.violated == [True, False]],
+        "Violated by B only": [row for row in rows if row.violated == [False, True]],
+        "Violated by both": [row for row in rows if all(row.violated)],
+        "Otherwise different": [row for row in rows if row.differs and not any(row.violated)],
     }
     for title, members in groups.items():
         if members:
@@ -144,16 +154,12 @@ def _by_requirement(report: Report) -> dict[str, list[Result]]:
 
 
 def _labels(reports: list[Report]) -> list[str]:
-    """Names that tell the plugins apart: the file's, else with its directory, else with a number."""
-    for label in (
-        lambda report: report.plugin.name,
-        lambda report: report.plugin.path,
-        lambda report: f"{report.plugin.name} {report.plugin.sha256[:8]}",
-    ):
-        labels = [label(report) for report in reports]
-        if len(set(labels)) == len(labels):
-            return labels
-    return [f"{report.plugin.name} ({number})" for number, report in enumerate(reports, start=1)]
+    """Names that tell the plugins apart: the file's, with a number where that is not enough."""
+    names = [report.plugin.name for report in reports]
+    return [
+        name if names.count(name) == 1 else f"{name} ({names[:number].count(name) + 1})"
+        for number, name in enumerate(names)
+    ]
 
 
 # -- terminal --------------------------------------------------------------------------------------
@@ -175,16 +181,16 @@ def _told(row: _Row) -> Iterator[Text]:
     requirement = requirements().get(row.id)
     if requirement:
         yield Text(f"    {requirement.text}")
-    if all(row.violations) and len(set(row.violations)) > 1:
-        a, b = row.violations
-        for label, cases in (("A", a - b), ("B", b - a)):
+    if all(row.violated):
+        for label, results in zip("AB", row.results, strict=True):
+            cases = ", ".join(name for name in row.disputed if name in _violations(results))
             if cases:
-                yield Text(f"    only in {label}: {printable(', '.join(sorted(cases)))}")
-    elif not all(row.violations):
-        for results in row.results:
-            worst_of = [each for each in results if each.status in VIOLATED and each.actual]
-            if worst_of:
-                yield Text(f"    actual: {printable(worst_of[-1].actual).partition(chr(10))[0]}")
+                yield Text(f"    only by {label} in {printable(cases)}")
+        return
+    for results in row.results:
+        told = [each.actual for each in results if each.status in VIOLATED and each.actual]
+        if told:
+            yield Text(f"    actual: {printable(told[-1]).partition(chr(10))[0]}")
 
 
 def _print(console: Console, line: str | Text) -> None:
@@ -242,6 +248,6 @@ def _plain(labels: list[str], rows: dict[str, list[_Row]]) -> Iterator[str]:
     yield "</tr>"
     for members in rows.values():
         for row in members:
-            cells = "".join(f"<td>{status or '–'}</td>" for status in row.statuses)
+            cells = "".join(f"<td>{status or '-'}</td>" for status in row.statuses)
             yield f"<tr><th>{escape(printable(row.id))}</th>{cells}</tr>"
     yield "</table></div>"

@@ -68,6 +68,11 @@ function link(url, text) {
   return el("a", { href: url, rel: "noopener noreferrer" }, text);
 }
 
+/** Text of ours, in which `words` are code. */
+function prose(text) {
+  return text.split("`").map((part, number) => (number % 2 ? el("code", {}, part) : part));
+}
+
 /** Control characters made visible, as the terminal report does it. */
 function visible(text) {
   return text.replace(/\r\n/g, "\n").replace(

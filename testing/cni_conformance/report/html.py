@@ -141,7 +141,7 @@ def _result(
     found["where"] = transcripts.setdefault(steps, len(transcripts))
     script = result.reproducer
     found["reproducer"] = reproducers.setdefault(script, len(reproducers)) if script else None
-    found["call"] = call_in_question(result)[0]
+    found["call"], found["certain"] = call_in_question(result)
     return found
 
 

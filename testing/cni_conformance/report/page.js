@@ -103,7 +103,7 @@ function amount(step) {
   return words.join(" · ");
 }
 
-function renderStep(step, number, marked) {
+function renderStep(step, number, mark) {
   const [end, tone] = ending(step);
   const head = [
     el("span", { class: "number" }, String(number + 1)),
@@ -112,13 +112,13 @@ function renderStep(step, number, marked) {
     step.delegate_calls.length > 0 &&
       el("span", { class: "muted" }, count(step.delegate_calls.length, "delegate call")),
     el("span", { class: "muted" }, amount(step)),
-    marked && el("span", { class: "here" }, "look here"),
+    mark && el("span", { class: "here" }, mark),
   ];
   if (step.kind === "note" && !step.argv.length && !step.diff.length) {
     return el("li", { class: "step note" }, el("div", { class: "step-head" }, head));
   }
   const body = el("div", { class: "step-body" });
-  const details = el("details", { class: "step " + step.kind, open: marked },
+  const details = el("details", { class: "step " + step.kind, open: mark !== "" },
     el("summary", { class: "step-head" }, head), body);
   whenOpened(details, () => {
     if (step.argv.length) body.append(block("Command", step.argv.join(" ")));
@@ -187,7 +187,7 @@ function renderResult(result) {
     if (place.steps.length) {
       body.append(el("h5", {}, "What the case did"), el("ol", { class: "steps" },
         place.steps.map((step, number) =>
-          renderStep(step, number, PROBLEMS.includes(result.status) && number === result.call))));
+          renderStep(step, number, markOf(result, number)))));
     }
     if (result.reproducer !== null) {
       const script = DATA.reproducers[result.reproducer];
@@ -199,8 +199,18 @@ function renderResult(result) {
   return details;
 }
 
+/** What to say beside the call that a problem is about. */
+function markOf(result, number) {
+  if (!PROBLEMS.includes(result.status) || number !== result.call) return "";
+  return result.certain ? "look here" : "last call";
+}
+
 function fact(label, text) {
   return text ? el("p", { class: "fact" }, el("b", {}, label), " ", visible(text)) : null;
+}
+
+function advice(label, text) {
+  return text ? el("p", { class: "fact" }, el("b", {}, label), " ", prose(text)) : null;
 }
 
 // -- requirements and sections ----------------------------------------------------------------------
@@ -217,7 +227,7 @@ function renderRequirement(id, own) {
     el("summary", {},
       badge(status),
       el("span", { class: "words" },
-        el("span", { class: "asked" }, requirement.text || id),
+        el("span", { class: "asked" }, prose(requirement.text || id)),
         el("span", { class: "under" },
           el("code", {}, id), el("span", { class: "level" }, own[0].level),
           tries && el("span", { class: "muted", title: describeCounts(counts) }, tries)))),
@@ -230,9 +240,8 @@ function renderRequirement(id, own) {
     body.append(el("div", { class: "about" },
       requirement.clause && el("p", { class: "fact" }, el("b", {}, "Clause"), " ",
         link(requirement.url, requirement.clause)),
-      PROBLEMS.includes(status) && fact("Why it matters", requirement.why),
-      PROBLEMS.includes(status) && el("p", { class: "fact fix" }, el("b", {}, "What usually mends it"), " ",
-        requirement.fix || "")));
+      PROBLEMS.includes(status) && advice("Why it matters", requirement.why),
+      PROBLEMS.includes(status) && advice("What usually mends it", requirement.fix)));
     for (const row of rows) {
       row.element = renderResult(row.result);
       body.append(row.element);
