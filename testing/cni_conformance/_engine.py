@@ -186,6 +186,8 @@ def _probe(settings: Settings) -> tuple[Facts, dict[str, str]]:
             testbed = _testbed(settings, Facts(kind=settings.profile.kind), NEWEST, configuration)
         except Blocked as blocked:  # a set-up command of the profile
             return {"missing": str(blocked), "limits": {}}
+        except _sandbox.SandboxError as failure:
+            return {"no sandbox": str(failure)}
         missing = _missing(testbed)
         if missing:
             return {"missing": missing, "limits": testbed.observer.sandbox.limits}
@@ -196,6 +198,8 @@ def _probe(settings: Settings) -> tuple[Facts, dict[str, str]]:
     outcome = next(iter(crew.run(iter([("probe", work)]))))[1]
     if isinstance(outcome, _worker.WorkerError):
         raise HarnessError(str(outcome))
+    if "no sandbox" in outcome:
+        raise HarnessError(outcome["no sandbox"])
     if "missing" in outcome:
         return Facts(kind=settings.profile.kind, missing=outcome["missing"]), outcome["limits"]
     facts: dict[str, Any] = {

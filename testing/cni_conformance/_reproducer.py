@@ -65,7 +65,7 @@ def _of_step(step: Step) -> list[str]:
             "    env -i \\",
             *[f"    {line} \\" for line in env],
             f"    {command}",
-            'echo "--- exit status $?"',
+            r'printf "\n--- exit status %s\n" "$?"',
         ]
     if step.argv:
         return [" ".join(shlex.quote(word) for word in step.argv)]

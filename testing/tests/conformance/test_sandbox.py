@@ -48,7 +48,12 @@ def test_nothing_outside_changes() -> None:
         subprocess.run(["ip", "link", "add", "cf0", "type", "veth", "peer", "cf1"], check=True)
         Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
         _kernel.make_netns("/run/netns/conformance")
-        for path in ("/conformance-root", "/etc/conformance", "/run/conformance", "/tmp/conformance"):
+        for path in (
+            "/conformance-root",
+            "/etc/conformance",
+            "/run/conformance",
+            "/tmp/conformance",
+        ):
             Path(path).write_text("here")
         Path("/etc/hostname").unlink(missing_ok=True)
         return [path for path in os.listdir("/") if path.startswith("conformance")]
@@ -63,7 +68,12 @@ def test_every_file_is_seen_wherever_it_is_written(tmp_path: Path) -> None:
     def write(sandbox: _sandbox.Sandbox) -> list[str]:
         observer = Observer(sandbox)
         before = observer.observe({})
-        for path in ("/conformance", "/etc/conformance", "/run/conformance", "/var/lib/conformance"):
+        for path in (
+            "/conformance",
+            "/etc/conformance",
+            "/run/conformance",
+            "/var/lib/conformance",
+        ):
             Path(path).write_text("here")
         (tmp_path / "deep").mkdir()
         (tmp_path / "deep" / "file").write_text("there")
@@ -142,9 +152,10 @@ def test_nothing_survives_the_process_of_a_case() -> None:
 
     pid = inside(leave)
 
-    assert not Path(f"/proc/{pid}/cmdline").exists() or b"71234" not in Path(
-        f"/proc/{pid}/cmdline"
-    ).read_bytes()
+    assert (
+        not Path(f"/proc/{pid}/cmdline").exists()
+        or b"71234" not in Path(f"/proc/{pid}/cmdline").read_bytes()
+    )
 
 
 def test_a_worker_that_dies_is_an_error_with_its_last_words() -> None:

@@ -1,0 +1,193 @@
+"""`cni-conformance run` and `replay`, as a user calls them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+pytestmark = pytest.mark.kernel
+
+COMMAND = str(Path(sys.executable).with_name("cni-conformance"))
+DOUBLES = Path(__file__).parents[2] / "doubles"
+GOOD = DOUBLES / "ipam.py"
+BLIND_CHECK = DOUBLES / "broken" / "ipam" / "check_overlooks_reservation.py"
+CONF = {
+    "cniVersion": "1.1.0",
+    "name": "net1",
+    "type": "bridge",
+    "ipam": {"type": "ipam.py", "subnet": "10.66.0.0/24"},
+}
+
+
+class Shell:
+    """Runs the command with a configuration, and a home of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.profile = folder / "pool.toml"
+        self.profile.write_text(
+            'kind = "ipam"\n[[config]]\n[config.plugin]\ntype = "bridge"\n'
+            '[config.plugin.ipam]\ntype = "pool"\nsubnet = "10.66.0.0/24"\n'
+        )
+        self.config = folder / "10-net1.conf"
+        self.config.write_text(json.dumps(CONF))
+
+    def __call__(self, *words: object, code: int) -> str:
+        env = {**os.environ, "XDG_CACHE_HOME": str(self.folder / "cache"), "COLUMNS": "200"}
+        done = subprocess.run(
+            [COMMAND, *map(str, words)],
+            capture_output=True,
+            text=True,
+            env=env,
+            check=False,
+            timeout=110,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run", "/no/such/plugin"], "/no/such/plugin: there is no such file"),
+        (["run", __file__], "is not executable"),
+        (["run", GOOD, "--profile", "nonsense"], "no profile 'nonsense'; built in are bandwidth"),
+        (["run", GOOD, "--config", "/no/such.conf"], "cannot read configuration /no/such.conf"),
+        (["run", GOOD, "--select", "spec/7"], "no requirement matches 'spec/7'"),
+        (["run", GOOD, "--spec-version", "3"], "spec version '3': known are 0.1.0"),
+        (["run", GOOD, "--report", "pdf=x"], "known are html, junit and json"),
+        (["run", GOOD, "--level", "strict"], "strict"),
+        (["run", GOOD, "--known-failures", "/no/such.toml"], "cannot read /no/such.toml"),
+        (["explain", "spec/1.1.0/DEL/666"], "spec/1.1.0/DEL/6"),
+        (["replay", "spec/1.1.0/DEL/6"], "no run has been recorded yet"),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_is_usage(
+    words: list[object], message: str, shell: Shell
+) -> None:
+    assert message in shell(*words, code=2)
+
+
+def test_a_plugin_without_a_configuration_is_tested_as_far_as_that_goes(shell: Shell) -> None:
+    shown = shell("run", GOOD, "--select", "spec", code=0)
+
+    assert "needs a network configuration: --config or --profile" in shown
+
+
+def test_a_correct_plugin_passes(shell: Shell) -> None:
+    select = ["--select", "spec/1.1.0/CHECK", "--select", "spec/1.1.0/DEL"]
+    shown = shell("run", GOOD, "--profile", shell.profile, *select, "--level", "field", code=0)
+
+    assert "CHECK" in shown
+    assert "FAIL" not in shown
+
+
+def test_a_broken_one_fails_below_or_at_the_level(shell: Shell) -> None:
+    words = ["run", BLIND_CHECK, "--profile", shell.profile, "--select", "spec/1.1.0/CHECK/4"]
+    page, results = shell.folder / "report.html", shell.folder / "report.json"
+    junit = shell.folder / "junit.xml"
+    reports = [f"--report=html={page}", f"--report=json={results}", f"--report=junit={junit}"]
+
+    warned = shell(*words, *reports, code=0)
+    failed = shell(*words, "--level", "should", *reports, code=1)
+
+    assert "WARN  spec/1.1.0/CHECK/4" in warned
+    assert "FAIL  spec/1.1.0/CHECK/4" in failed
+    assert "is gone" in failed
+    assert "spec/1.1.0/CHECK/4" in page.read_text()
+    assert "<failure" in junit.read_text()
+    (result,) = [row for row in json.loads(results.read_text())["results"] if row["expected"]]
+    assert result["status"] == "fail"
+    assert result["reproducer"].startswith("#!/bin/sh")
+
+
+def test_the_reproducer_does_it_again(shell: Shell) -> None:
+    results = shell.folder / "report.json"
+    words = ["--select", "spec/1.1.0/CHECK/4", "--level", "should", f"--report=json={results}"]
+    shell("run", BLIND_CHECK, "--profile", shell.profile, *words, code=1)
+    (result,) = [row for row in json.loads(results.read_text())["results"] if row["expected"]]
+    script = shell.folder / "again.sh"
+    script.write_text(result["reproducer"])
+
+    done = subprocess.run(["sh", script], capture_output=True, text=True, check=False, timeout=60)
+
+    calls = [line for line in done.stdout.splitlines() if line.startswith("---")]
+    recorded = [step for step in result["steps"] if step["kind"] == "plugin"]
+    assert calls[0::2] == [f"--- {step['title']}" for step in recorded], done.stderr
+    assert calls[1::2] == [f"--- exit status {step['exit_code']}" for step in recorded]
+    assert calls[-1] == "--- exit status 0", "CHECK has overlooked the reservation again"
+
+
+def test_replay_runs_what_failed(shell: Shell) -> None:
+    words = ["--select", "spec/1.1.0/CHECK", "--level", "should"]
+    shell("run", BLIND_CHECK, "--profile", shell.profile, *words, code=1)
+
+    shown = shell("replay", "spec/1.1.0/CHECK/4", code=1)
+
+    assert "FAIL  spec/1.1.0/CHECK/4" in shown
+    assert "spec/1.1.0/CHECK/6" not in shown
+    assert "spec/1.1.0/CHECK/6 did not fail" in shell("replay", "spec/1.1.0/CHECK/6", code=2)
+
+
+def test_known_failures_are_tolerated_until_their_day(shell: Shell) -> None:
+    known = shell.folder / "known.toml"
+    entry = '[[known]]\nid = "spec/1.1.0/CHECK/4"\nreason = "being mended"\nexpires = {}\n'
+    words = ["run", BLIND_CHECK, "--profile", shell.profile, "--select", "spec/1.1.0/CHECK/4"]
+    words += ["--level", "should", "--known-failures", known]
+
+    known.write_text(entry.format("2999-12-31"))
+    assert "being mended" in shell(*words, code=0)
+    known.write_text(entry.format("2001-01-01"))
+    shell(*words, code=1)
+    known.write_text('[[known]]\nid = "spec/1.1.0/CHECK/4"\nexpires = 2999-12-31\n')
+    assert "entry 1: 'reason' is missing" in shell(*words, code=2)
+
+
+def test_a_requirement_left_out_says_so(shell: Shell) -> None:
+    words = ["--select", "spec/1.1.0/CHECK/4", "--skip", "spec/1.1.0/CHECK", "--level", "should"]
+
+    assert "left out with --skip" in shell(
+        "run", BLIND_CHECK, "--profile", shell.profile, *words, code=0
+    )
+
+
+def test_a_machine_without_namespaces_is_the_harness_failing(shell: Shell) -> None:
+    line = f"echo 0 >/proc/sys/user/max_net_namespaces && exec {COMMAND} run {GOOD}"
+
+    done = subprocess.run(
+        ["unshare", "-Ur", "sh", "-c", line], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "cannot make namespaces" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_nobody_may_run_it(shell: Shell) -> None:
+    """Rootless: in a user namespace, with the same findings."""
+    words = [COMMAND, "run", str(BLIND_CHECK), "--profile", str(shell.profile)]
+    words += ["--select", "spec/1.1.0/CHECK/4", "--level", "should"]
+    env = {**os.environ, "XDG_CACHE_HOME": str(shell.folder / "cache")}
+
+    done = subprocess.run(
+        ["unshare", "--user", "--map-user=1000", "--map-group=1000", *words]
+        if os.geteuid() == 0
+        else words,
+        capture_output=True,
+        text=True,
+        env=env,
+        check=False,
+        timeout=110,
+    )
+
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "FAIL  spec/1.1.0/CHECK/4" in done.stdout
