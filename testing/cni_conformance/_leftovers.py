@@ -22,13 +22,14 @@ def warm_up(testbed: Testbed) -> None:
         testbed.block(f"needs a DEL that succeeds; {call.describe()}")
 
 
-def leftovers(before: State, after: State) -> list[str]:
+def leftovers(testbed: Testbed, before: State, after: State) -> list[str]:
     """What differs, but for what a plugin may keep: shared files, empty directories, locks."""
     known = _files(before)
     return [
         line
         for line in differences(before, after)
-        if not (
+        if not (testbed.kind == "chained" and _goes_with_its_link(line, before))
+        and not (
             (line.startswith("+ file: ") and (file_path(line) in known or _may_stay(line)))
             or (line.startswith("- file: ") and _may_stay(line))
             or (line.startswith("- file: ") and file_path(line) in _files(after))
@@ -62,6 +63,18 @@ def new_files(before: State, after: State) -> list[str]:
     lines = before.only("file").appeared(after.only("file"))
     paths = [(file_path(line), line.split()[3]) for line in lines]
     return [path for path, mode in paths if mode.startswith("-")]
+
+
+def _goes_with_its_link(line: str, before: State) -> bool:
+    """Whether a line is about a setting of a link that the plugin that made the link takes away."""
+    label, _, rest = line[2:].partition(" ")
+    topic, _, rest = rest.partition(": ")
+    links = {each.split()[0] for each in before.lines.get(f"{label} link", ())} - {"lo"}
+    if topic == "sysctl":
+        return any(f".conf.{link}." in rest for link in links)
+    if topic == "route":
+        return any(f" dev {link}" in rest for link in links)
+    return topic in {"qdisc", "filter"} and rest.split()[0] in links
 
 
 def _files(state: State) -> set[str]:

@@ -24,6 +24,8 @@ from cni_conformance._versions import has_command
 from cni_conformance.state import State
 
 
+Json = dict[str, Any]
+
 _ROUNDS = 3
 
 
@@ -39,7 +41,7 @@ def rounds_leave_no_trace(testbed: Testbed) -> None:
             if not call.ok:
                 testbed.block(f"needs ADD and DEL to succeed; {call.describe()}")
         after = testbed.observe()
-        left = leftovers(before, after)
+        left = leftovers(testbed, before, after)
         testbed.require(
             "field/del/8",
             not left,
@@ -91,7 +93,11 @@ def delete_with_an_empty_netns(testbed: Testbed) -> None:
         after = testbed.observe().of_host()
         if label == "alive":  # the links of the namespace may stay with it
             before, after = (each.only("firewall", "rule", "file") for each in (before, after))
-        left = [line for line in leftovers(before, after) if label == "alive" or not _ours(line)]
+        left = [
+            line
+            for line in leftovers(testbed, before, after)
+            if label == "alive" or not _ours(line)
+        ]
         testbed.expect(
             "field/del/1",
             not left,
@@ -124,73 +130,77 @@ def delete_with_a_spoilt_configuration(testbed: Testbed) -> None:
     """DEL succeeds when the plugin's own keys are removed, emptied or of the wrong type."""
     if testbed.facts.delegates:
         testbed.use_fake_ipam()
-    warm_up(testbed)
-    variants = _spoilt(testbed)
-    if not variants:
+    own = _own_keys(testbed)
+    if not own:
         testbed.not_applicable("the configuration has no key of the plugin's own")
-    for number, (what, patch) in enumerate(variants):
+    warm_up(testbed)
+    wrong: Json = {key: 77 if isinstance(own[key], str) else "conformance" for key in own}
+    changes: list[tuple[str, Json]] = [
+        ("own keys are gone", dict.fromkeys(own)),
+        ("own keys are empty", {key: type(value)() for key, value in own.items()}),
+        ("own keys are of the wrong type", wrong),
+    ]
+    for number, (what, values) in enumerate(changes):
         attachment = testbed.attachment(f"spoilt{number}")
         before = testbed.observe().only("file")
         if not (call := attachment.add()).ok:
             testbed.block(f"needs an ADD that succeeds; {call.describe()}")
-        call = attachment.delete(patch=patch)
+        call = attachment.delete(patch=_patch(testbed, values))
         if not testbed.expect(
             "field/del/2",
             call.ok,
-            expected=f"DEL succeeds with a configuration whose {what}",
+            expected=f"DEL succeeds with a configuration whose {what}: {', '.join(own)}",
             actual=call,
         ):
             attachment.delete()
             continue
-        if testbed.kind == "interface" and testbed.profile.ifname != "lo":
-            testbed.expect(
-                "field/del/2",
-                not has_interface(attachment),
-                expected=f"{attachment.ifname} is gone after a DEL whose {what}",
-                actual=f"the container still has {attachment.ifname}",
-            )
-        if testbed.kind == "ipam":
-            left = leftovers(before, testbed.observe().only("file"))
-            testbed.expect(
-                "field/del/2",
-                not left,
-                expected=f"the address is released by a DEL whose {what}",
-                actual="what ADD wrote is still there, see the list",
-                diff=left,
-            )
-        _expect_released(testbed, "field/del/2", f"a DEL whose {what}")
+        _expect_deleted(testbed, attachment, before, what)
         attachment.delete()
 
 
-def _spoilt(testbed: Testbed) -> list[tuple[str, dict[str, Any]]]:
-    """Changes of a configuration, each with what they are; paths are kept, records are there."""
-    section: dict[str, Any] = testbed.configuration.plugin
-    inside = testbed.kind == "ipam" and isinstance(section.get("ipam"), dict)
-    if inside:
-        section = section["ipam"]
+def _expect_deleted(testbed: Testbed, attachment: Attachment, before: State, what: str) -> None:
+    """Where nothing but the call is needed to find what ADD did."""
+    if testbed.kind == "interface" and testbed.profile.ifname != "lo":
+        testbed.expect(
+            "field/del/2",
+            not has_interface(attachment),
+            expected=f"{attachment.ifname} is gone after a DEL whose {what}",
+            actual=f"the container still has {attachment.ifname}",
+        )
+    if testbed.kind == "ipam":
+        left = leftovers(testbed, before, testbed.observe().only("file"))
+        testbed.expect(
+            "field/del/2",
+            not left,
+            expected=f"the address is released by a DEL whose {what}",
+            actual="what ADD wrote is still there, see the list",
+            diff=left,
+        )
+    _expect_released(testbed, "field/del/2", f"a DEL whose {what}")
+
+
+def _own_keys(testbed: Testbed) -> Json:
+    """The keys that are the plugin's own business; paths are not, for records lie there."""
     kept = {"type", "capabilities", "dataDir", testbed.profile.delegate}
-    own = [
-        key
-        for key, value in section.items()
+    return {
+        key: value
+        for key, value in _section(testbed).items()
         if key not in kept and not (isinstance(value, str) and value.startswith("/"))
-    ]
-    if not own:
-        return []
+    }
 
-    def change(values: dict[str, Any]) -> dict[str, Any]:
-        if not inside:
-            return values
-        whole = {key: value for key, value in {**section, **values}.items() if value is not None}
-        return {"ipam": whole}
 
-    variants = [
-        ("own keys are gone", change(dict.fromkeys(own))),
-        ("own keys are empty", change({key: type(section[key])() for key in own})),
-    ]
-    for key in own:
-        wrong: Any = "conformance" if not isinstance(section[key], str) else 77
-        variants.append((f"`{key}` is of the wrong type", change({key: wrong})))
-    return variants
+def _section(testbed: Testbed) -> Json:
+    plugin = testbed.configuration.plugin
+    ipam = plugin.get("ipam")
+    return ipam if testbed.kind == "ipam" and isinstance(ipam, dict) else plugin
+
+
+def _patch(testbed: Testbed, values: Json) -> Json:
+    section = _section(testbed)
+    if section is testbed.configuration.plugin:
+        return values
+    changed = {**section, **values}
+    return {"ipam": {key: value for key, value in changed.items() if value is not None}}
 
 
 @case("field/del/3")
@@ -209,7 +219,9 @@ def delete_after_a_reboot(testbed: Testbed) -> None:
     testbed.require("field/del/3", call.ok, expected="DEL succeeds after a reboot", actual=call)
     after = testbed.observe().of_host().only("file", "link", "rule", "firewall")
     left = [
-        line for line in leftovers(before, after) if line.startswith("+ ") and "cfveth" not in line
+        line
+        for line in leftovers(testbed, before, after)
+        if line.startswith("+ ") and "cfveth" not in line
     ]
     testbed.expect(
         "field/del/3",
