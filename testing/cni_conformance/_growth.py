@@ -49,6 +49,8 @@ def measure(testbed: Testbed, budget: float = _BUDGET) -> Json:
             rows.append(_sizes_row(pool))
     except Blocked as reason:
         pool.notes.append(str(reason))
+    if pool.copied:
+        pool.notes.append(f"{pool.copied} reservations are copies of the files one ADD made")
     return {"growth": rows, "notes": pool.notes}
 
 
@@ -156,7 +158,6 @@ class _Pool:
             self.given.update(changes.values())
             self.owners.append(new)
             self.copied += 1
-        self.notes.append(f"{self.copied} reservations are copies of the files of one ADD")
         return self._is_believed()
 
     def _is_believed(self) -> bool:
@@ -165,7 +166,9 @@ class _Pool:
         got = {each.partition("/")[0] for each in _results.addresses(call.result)}
         self.call("DEL", "believed", call.result)
         if not call.ok or not got or got & self.given:
-            self.notes.append("the plugin does not see the copies as reservations")
+            self.notes.append(
+                "growth ended: the plugin does not take copied files for reservations"
+            )
             return False
         return True
 

@@ -280,9 +280,16 @@ def previous_results(draw: st.DrawFn, version: str, netns: str, ifname: str) -> 
 _NO_ADDRESSES = ["", "abc", "300.1.2.3/24", "10.88.0.9/33", "10.88.0.9/x", "::g/64", 5, {}, []]
 
 
-def nonsense_results(version: str) -> Strategy[str]:
-    """What a delegate may print that no plugin can take for a result: no JSON, or no addresses."""
+def nonsense_results(version: str, *, applied: bool) -> Strategy[str]:
+    """What a delegate may print that no plugin can take for a result.
+
+    Args:
+        version: The cniVersion of the request.
+        applied: Whether the plugin has to apply the addresses, and cannot pass nonsense on unread.
+    """
     texts = st.sampled_from(["OK\n", "{", "[]", '"done"', "17", "<html>", '{"ips": [', "\x00"])
+    if not applied:
+        return texts
     wrong = st.sampled_from(_NO_ADDRESSES)
     documents = wrong.map(
         lambda address: json.dumps(

@@ -222,8 +222,9 @@ def any_answer_of_the_delegate(testbed: Testbed) -> None:
     examples = Examples(testbed=testbed, count=16)
     numbers = itertools.count()
     just = strategies.st.just
+    nonsense = strategies.nonsense_results(testbed.version, applied=testbed.kind == "interface")
     answers = strategies.st.one_of(
-        strategies.st.tuples(just("nonsense"), strategies.nonsense_results(testbed.version)),
+        strategies.st.tuples(just("nonsense"), nonsense),
         strategies.st.tuples(just("doubtful"), strategies.doubtful_results(testbed.version)),
     )
 
