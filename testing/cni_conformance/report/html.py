@@ -18,6 +18,7 @@ from typing import Any
 
 import attrs
 
+from cni_conformance._catalogue import issue_url
 from cni_conformance._outcome import Report, Result, Status
 from cni_conformance._requirements import requirements
 from cni_conformance.report import _file
@@ -70,13 +71,15 @@ def page(title: str, *, data: Any, scripts: Iterable[str], plain: str) -> str:
     )
 
 
-def told_requirements(ids: Iterable[str]) -> dict[str, dict[str, str]]:
+def told_requirements(ids: Iterable[str]) -> dict[str, dict[str, Any]]:
     """What the page says of requirements, by id."""
-    known = requirements()
+    rows = [requirements()[name] for name in dict.fromkeys(ids) if name in requirements()]
     return {
-        name: {key: getattr(known[name], key) for key in ("text", "clause", "url", "why", "fix")}
-        for name in dict.fromkeys(ids)
-        if name in known
+        row.id: {
+            **{key: getattr(row, key) for key in ("text", "clause", "url", "why", "fix")},
+            "issues": {issue: issue_url(issue) for issue in row.issues},
+        }
+        for row in rows
     }
 
 

@@ -192,8 +192,9 @@ function renderResult(result) {
     if (result.reproducer !== null) {
       const script = DATA.reproducers[result.reproducer];
       body.append(el("details", { class: "script" },
-        el("summary", {}, "Script that does it again"),
-        block("Save it and run it with sh; it works in namespaces of its own", script, { copy: true })));
+        el("summary", {}, "Do it again"),
+        block("With the suite", "cni-conformance replay " + result.requirement, { copy: true }),
+        block("Without: a script for sh, which works in namespaces of its own", script, { copy: true })));
     }
   });
   return details;
@@ -241,7 +242,13 @@ function renderRequirement(id, own) {
       requirement.clause && el("p", { class: "fact" }, el("b", {}, "Clause"), " ",
         link(requirement.url, requirement.clause)),
       PROBLEMS.includes(status) && advice("Why it matters", requirement.why),
-      PROBLEMS.includes(status) && advice("What usually mends it", requirement.fix)));
+      PROBLEMS.includes(status) && advice("What usually mends it", requirement.fix),
+      Object.keys(requirement.issues || {}).length > 0 && el("p", { class: "fact" },
+        el("b", {}, "Seen in the field"), " ",
+        Object.entries(requirement.issues).map(([name, url], number) =>
+          [number ? ", " : "", link(url, name)])),
+      el("p", { class: "fact" }, el("b", {}, "Link to this requirement"), " ",
+        el("a", { href: "#" + id }, "#" + id))));
     for (const row of rows) {
       row.element = renderResult(row.result);
       body.append(row.element);
