@@ -36,6 +36,9 @@ from cni_conformance.report._words import (
 )
 
 
+_SCRIPTS = ("dom.js", "transcript.js", "summary.js", "page.js")
+
+
 def write(report: Report, path: str) -> None:
     """Write a report.
 
@@ -43,9 +46,7 @@ def write(report: Report, path: str) -> None:
         OSError: The file cannot be written; the error names it.
     """
     title = f"{report.plugin.name} · CNI conformance"
-    text = page(
-        title, data=_data(report), scripts=("dom.js", "page.js"), plain="\n".join(_plain(report))
-    )
+    text = page(title, data=_data(report), scripts=_SCRIPTS, plain="\n".join(_plain(report)))
     _file.write(path, text)
 
 

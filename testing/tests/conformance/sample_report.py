@@ -243,6 +243,12 @@ def better() -> Report:
     return attrs.evolve(report, results=mended)
 
 
+def only(status: Status, **values: object) -> Report:
+    """A report with one result."""
+    result = _result("spec/1.1.0/DEL/6", "del_twice", status)
+    return attrs.evolve(sample(), results=[attrs.evolve(result, **values)], level="must")
+
+
 def main(folder: str) -> None:
     from cni_conformance.report import comparison, html, json_file, junit
 
