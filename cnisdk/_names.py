@@ -108,6 +108,14 @@ class Attachment:
         """Whether an owner tag found in the kernel is this attachment's."""
         return tag.startswith(self.key)
 
+    @staticmethod
+    def is_tag(text: str) -> bool:
+        """Whether a text found in the kernel has the form of an attachment's owner tag."""
+        key, comma, _ = text.partition(", net: ")
+        network, dash, instance = key.partition("-")
+        hashes = network + instance
+        return bool(comma and dash) and len(hashes) == 32 and hashes.isalnum()
+
     def __str__(self) -> str:
         return f"{self.container_id}/{self.ifname} on {self.network}"
 

@@ -169,7 +169,7 @@ class Bridge(cnisdk.Plugin[BridgeConf]):
     def detach(self, op: cnisdk.Del[BridgeConf]) -> None:
         """Remove the veth pair; what is left on the host goes by its owner tag."""
         if op.netns is not None:
-            op.netns.remove_link(op.ifname, kind="veth")
+            op.host.remove_veth(op.ifname, op.netns)
 
     @on.check
     def verify(self, op: cnisdk.Check[BridgeConf]) -> None:

@@ -190,6 +190,32 @@ class LinkVerbs(Space):
                 return False
             return self._remove(link)
 
+    def remove_veth(self, peer: str, into: Namespace) -> bool:
+        """Remove a veth pair by the name of its container end, unless it is another attachment's.
+
+        A late DEL finds a namespace whose path, and an interface whose name, has been given to
+        another container meanwhile (kubernetes#100648).
+
+        Args:
+            peer: The name of the container end.
+            into: The container's namespace.
+
+        Returns:
+            Whether there was one to remove.
+        """
+        link = into.link(peer)
+        if link is None or link.kind != "veth":
+            return False
+        with self._named(f'the host end of "{peer}" in {into}'):
+            host = self.kernel.link_by_index(link.peer_index) if link.peer_index else None
+        if host is not None and host.peer_index == link.index and self._is_foreign(host):
+            return False
+        return into.remove_link(peer, kind="veth")
+
+    def _is_foreign(self, link: Link) -> bool:
+        owner = self._owner
+        return owner is not None and owner.is_tag(link.alias) and not owner.owns(link.alias)
+
     def _remove(self, link: Link) -> bool:
         try:
             self.kernel.remove_link(link.index)

@@ -46,6 +46,18 @@ def test_del_twice_succeeds(machine: Machine, container: Netns, conf: dict[str, 
     assert machine.leftovers() == []
 
 
+def test_a_late_del_leaves_the_next_container_alone(
+    machine: Machine, container: Netns, conf: dict[str, Any]
+) -> None:
+    """kubernetes#100648: the path of a namespace has been given to another container meanwhile."""
+    result = machine.add(conf, container, container_id="next")
+    machine.delete(conf, container, container_id="late")
+
+    machine.check(conf, container, result, container_id="next")
+    machine.delete(conf, container, container_id="next")
+    assert machine.leftovers() == []
+
+
 @pytest.mark.parametrize("backend", ["nftables", "iptables"])
 @pytest.mark.parametrize("netns", ["empty", "vanished", "no namespace", "link gone"])
 def test_del_leaves_nothing_whatever_became_of_the_container(

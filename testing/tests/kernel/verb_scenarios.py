@@ -48,6 +48,12 @@ each(
     lambda w: w.host.remove_link("nope"),
     lambda w: (pair(w), w.container.remove_link("eth0", kind="bridge")),
     lambda w: (pair(w), w.container.remove_link("eth0", kind="veth")),
+    lambda w: w.host.remove_veth("eth0", w.container),
+    lambda w: (pair(w), w.host.remove_veth("eth0", w.container)),
+    lambda w: (
+        w.host.set_alias(pair(w), OTHER.owner_tag),
+        w.host.remove_veth("eth0", w.container),
+    ),
     lambda w: (pair(w), w.host.remove_owned(OTHER)),
     lambda w: (pair(w), w.host.remove_owned(ME), w.host.remove_owned(ME)),
     lambda w: (pair(w), w.host.retain_owned("mynet", [ME])),
