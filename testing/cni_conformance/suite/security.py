@@ -1,0 +1,478 @@
+"""What an attacker who controls names, configurations or files must not get out of a plugin."""
+
+from __future__ import annotations
+
+import json
+import os
+import posixpath
+import shutil
+import stat
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+
+from cni_conformance._case import case
+from cni_conformance._delegate import FAKE_IPAM
+from cni_conformance._interfaces import has_interface
+from cni_conformance._invocation import Invocation
+from cni_conformance._leftovers import STATE_DIRECTORIES, file_path, new_files, warm_up
+from cni_conformance._testbed import BASE, Attachment, Testbed
+from cni_conformance._versions import has_command
+from cni_conformance.state import State
+
+
+Json = dict[str, Any]
+
+_VICTIM = "victim"
+_CANARY = "/var/lib/conformance-canary"
+_WITNESS = f"{BASE}/injected"
+# Too wide to call them a plugin's own.
+_SHARED = frozenset({"/", "/run", "/var", "/var/run", "/var/lib", "/etc", "/etc/cni", "/tmp"})
+
+
+# -- paths ---------------------------------------------------------------------------------------
+
+
+@case("sec/path/1")
+def names_do_not_lead_elsewhere(testbed: Testbed) -> None:
+    """Names with `..` and `/` change no file outside the plugin's own directories."""
+    if testbed.facts.delegates:
+        testbed.use_fake_ipam()
+    roots, patterns = _own_places(testbed)
+    _plant_victims(roots, patterns)
+    attachment = testbed.attached("good")  # a DEL or GC gone astray has something to find
+    climbing = [f"{'../' * depth}{_VICTIM}" for depth in (1, 2)]
+    evil = [*climbing, f"{'../' * 8}tmp/{_VICTIM}", f"/tmp/{_VICTIM}", "..", "a/b"]
+    for field in ("CNI_CONTAINERID", "name", "CNI_IFNAME"):
+        before = testbed.observe().only("file")
+        for value in evil[::2] if field == "CNI_IFNAME" else evil:
+            _call_with(testbed, attachment, field, value)
+        astray = _astray(before, testbed.observe().only("file"), roots)
+        testbed.expect(
+            "sec/path/1",
+            not astray,
+            expected=f"calls with `..` and `/` in {field} change no file outside {_listed(roots)}",
+            actual=f"{len(astray)} differences, see the list",
+            diff=astray,
+        )
+
+
+def _call_with(testbed: Testbed, good: Attachment, field: str, value: str) -> None:
+    """ADD and DEL, and GC, with one value that is evil."""
+    changes: Json = {"patch": {"name": value}} if field == "name" else {"env": {field: value}}
+    fresh = attrs.evolve(good, container_id="conformance-evil", result=None)
+    if testbed.kind != "chained" and field != "CNI_IFNAME":
+        fresh = attrs.evolve(fresh, ifname="evil0" if good.ifname != "lo" else "lo")
+    for command in ("ADD", "DEL"):
+        testbed.call(command, fresh, **changes)
+    if has_command(testbed.version, "GC") and field == "name" and value != "a/b":
+        testbed.gc(patch={"name": value})
+
+
+def _own_places(testbed: Testbed) -> tuple[list[str], list[str]]:
+    """The directories the plugin keeps its state in, and how it names a container's files."""
+    before = testbed.observe()
+    attachment = testbed.attached("learn")
+    paths = new_files(before, testbed.observe())
+    if not attachment.delete().ok:
+        testbed.block("needs a DEL that succeeds")
+    names = (attachment.container_id, testbed.configuration.network)
+    roots = {_root_of(path, names) for path in paths}
+    files = {posixpath.basename(path) for path in paths if attachment.container_id in path}
+    patterns = {name.replace(attachment.container_id, _VICTIM) for name in files} | {_VICTIM}
+    return sorted(roots), sorted(patterns)
+
+
+def _root_of(path: str, names: tuple[str, ...]) -> str:
+    """Up to the part that depends on a name; a file in a shared directory stands for itself."""
+    parts = path.split("/")
+    at = next((n for n, part in enumerate(parts) if any(name in part for name in names)), None)
+    folder = "/".join(parts[:at]) if at else posixpath.dirname(path)
+    return path if folder in _SHARED else folder
+
+
+def _plant_victims(roots: list[str], patterns: list[str]) -> None:
+    """Files that a name with enough dots would name."""
+    folders = {"/tmp", "/var/lib", "/run"}
+    for root in roots:
+        folder = posixpath.dirname(root)
+        while folder not in {"/", "/var", "/run", "/etc"}:
+            folders.add(folder)
+            folder = posixpath.dirname(folder)
+    for folder in folders:
+        for name in patterns:
+            os.makedirs(folder, exist_ok=True)
+            with open(f"{folder}/{name}", "w", encoding="ascii") as file:
+                file.write("a file that is not the plugin's\n")
+
+
+def _astray(before: State, after: State, roots: list[str]) -> list[str]:
+    own = tuple(f"{root}/" for root in roots)
+    return [
+        line
+        for line in before.diff(after)
+        if not file_path(line).startswith(own)
+        and file_path(line) not in roots
+        and not (file_path(line).endswith("/") and any(o.startswith(file_path(line)) for o in own))
+    ]
+
+
+def _listed(roots: list[str]) -> str:
+    return ", ".join(roots) or "the plugin's state directories, of which it has none"
+
+
+@case("sec/path/2", delegating=True)
+def delegates_come_from_cni_path(testbed: Testbed) -> None:
+    """A delegate's type that is a path runs nothing outside CNI_PATH."""
+    testbed.use_fake_ipam()
+    attachment = testbed.attached("plain")
+    outside, witness = f"{BASE}/outside", f"{BASE}/witness"
+    os.makedirs(outside)
+    with open(f"{outside}/evil", "w", encoding="utf-8") as file:
+        file.write(f"#!/bin/sh\n: >{witness}\nexec {testbed.delegate.bin}/{FAKE_IPAM}\n")
+    os.chmod(f"{outside}/evil", 0o755)
+    spellings = (f"{outside}/evil", "../outside/evil", "./../outside/evil", f"..{outside}/evil")
+    key = testbed.profile.delegate
+    section = testbed.configuration.plugin.get(key)
+    section = section if isinstance(section, dict) else {}
+    for number, spelling in enumerate((*spellings, outside.removeprefix("/") + "/evil")):
+        patch = {key: {**section, "type": spelling}}
+        fresh = testbed.attachment(f"path{number}")
+        for run in (fresh.add, *([] if number else [attachment.check, attachment.delete])):
+            call = run(patch=patch)
+            testbed.require(
+                "sec/path/2",
+                not os.path.exists(witness),
+                expected=f"{call.command} with {key}.type {spelling!r} does not run {outside}/evil",
+                actual=f"the program ran; {call.describe()}",
+            )
+
+
+@case("sec/path/3")
+def planted_links_are_not_followed(testbed: Testbed) -> None:
+    """Symbolic links in the place of state files and directories are not followed."""
+    if testbed.facts.delegates:
+        testbed.use_fake_ipam()
+    fresh = testbed.observe()
+    warm_up(testbed)
+    attachment = testbed.attached("linked")
+    paths = [each for each in new_files(fresh, testbed.observe()) if _is_state(each)]
+    if not paths:
+        testbed.not_applicable("ADD makes no files in /var/lib, /run and /etc/cni")
+    testbed.observer.ignored.add(_CANARY)
+    os.makedirs(_CANARY)
+    own = [path for path in paths if _speaks_of(path, attachment)]
+    shared = [path for path in paths if path not in own]
+    _expect_files_spared(testbed, attachment, own, "DEL")
+    _expect_files_spared(testbed, attachment, own, "ADD")
+    attachment.delete()
+    _expect_files_spared(testbed, testbed.attachment("shared"), shared, "ADD")
+    network = testbed.configuration.network
+    folders = {posixpath.dirname(path) for path in paths}
+    for folder in sorted(each for each in folders if network in posixpath.basename(each)):
+        _expect_folder_spared(testbed, folder)
+
+
+def _is_state(path: str) -> bool:
+    return path.startswith(STATE_DIRECTORIES)
+
+
+def _speaks_of(path: str, attachment: Attachment) -> bool:
+    if attachment.container_id in path:
+        return True
+    with open(path, "rb") as file:
+        return attachment.container_id.encode() in file.read(1_000_000)
+
+
+def _expect_files_spared(
+    testbed: Testbed, attachment: Attachment, paths: list[str], command: str
+) -> None:
+    """Put links to canaries, which hold what the files held, in their places, and call."""
+    canaries: dict[str, bytes] = {}
+    for number, path in enumerate(paths):
+        canary = f"{_CANARY}/{command}-{number}"
+        if os.path.isfile(path) and not os.path.islink(path):
+            shutil.copyfile(path, canary)
+            os.unlink(path)
+        else:
+            with open(canary, "w", encoding="ascii") as file:
+                file.write("a file that is not the plugin's\n")
+        os.makedirs(posixpath.dirname(path), exist_ok=True)
+        if os.path.lexists(path):
+            os.unlink(path)
+        testbed.command("ln", "-s", canary, path)
+        with open(canary, "rb") as file:
+            canaries[canary] = file.read()
+    call = testbed.call(command, attachment)
+    for (canary, content), path in zip(canaries.items(), paths, strict=True):
+        now = _content(canary)
+        testbed.expect(
+            "sec/path/3",
+            now == content,
+            expected=f"{command} leaves alone what {path}, a planted symbolic link, points to",
+            actual=f"its content was {content[:200]!r} and is {now and now[:200]!r}; {call.describe()}",
+        )
+        if os.path.islink(path):
+            os.unlink(path)
+
+
+def _content(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return None
+
+
+def _expect_folder_spared(testbed: Testbed, folder: str) -> None:
+    """Put a link to a canary directory in the place of the network's directory."""
+    attachment = testbed.attached("folder")
+    canary = f"{_CANARY}/folder"
+    shutil.copytree(folder, canary, symlinks=True)
+    shutil.rmtree(folder)
+    testbed.command("ln", "-s", canary, folder)
+    held = _tree(canary)
+    for call in (attachment.delete(), testbed.attachment("folder2").add()):
+        now = _tree(canary)
+        testbed.expect(
+            "sec/path/3",
+            now == held,
+            expected=f"{call.command} changes nothing where {folder}, a planted symbolic link, leads",
+            actual=f"files there were {', '.join(held)} and are {', '.join(now)}",
+        )
+
+
+def _tree(folder: str) -> list[str]:
+    entries = [(each.name, each.stat(follow_symlinks=False).st_size) for each in os.scandir(folder)]
+    return sorted(f"{name} ({size} bytes)" for name, size in entries)
+
+
+# -- permissions and secrets ---------------------------------------------------------------------
+
+
+@case("sec/mode/1")
+def state_is_not_writable_by_all(testbed: Testbed) -> None:
+    """What ADD makes is not writable by others, even with an umask of 0."""
+    before = testbed.observe().only("file")
+    umask = os.umask(0)
+    try:
+        testbed.attached()
+    finally:
+        os.umask(umask)
+    open_to_all = [
+        line
+        for line in before.appeared(testbed.observe().only("file"))
+        if line.split()[3][0] in "-ds" and line.split()[3][8:9] == "w"
+    ]
+    testbed.expect(
+        "sec/mode/1",
+        not open_to_all,
+        expected="no file, directory or socket that ADD makes is writable by others",
+        actual=f"{len(open_to_all)} are, see the list",
+        diff=open_to_all,
+    )
+
+
+@case("sec/secret/1")
+def secrets_are_kept(testbed: Testbed) -> None:
+    """Passwords and tokens of the configuration are in no output and no readable file."""
+    if testbed.facts.delegates:
+        testbed.use_fake_ipam()
+    warm_up(testbed)
+    before = testbed.observe().only("file")
+    secrets = {
+        key: f"hunter2-{testbed.random.getrandbits(40):x}"
+        for key in ("password", "token", "apiKey", "kubeconfig")
+    }
+    attachment = testbed.attachment("secret")
+    good = testbed.call("ADD", attachment, patch=dict(secrets))
+    if good.ok:
+        attachment.result = good.result
+        _expect_no_secret_in_files(testbed, before, list(secrets.values()))
+        calls = [good, *_further_calls(testbed, attachment, secrets)]
+    else:
+        calls = list(_broken_calls(testbed, attachment, secrets))
+    for call in calls:
+        output = call.stdout + call.stderr
+        shown = [key for key, value in secrets.items() if value.encode() in output]
+        # The specification wants key and value of an unsupported field to be named.
+        if call.code == 2:
+            continue
+        testbed.expect(
+            "sec/secret/1",
+            not shown,
+            expected=f"the output of {call.command} holds no value of {', '.join(secrets)}",
+            actual=f"it holds that of {', '.join(shown)}; {call.describe()}",
+        )
+
+
+def _further_calls(testbed: Testbed, attachment: Attachment, secrets: Json) -> Iterator[Invocation]:
+    patch = dict(secrets)
+    if has_command(testbed.version, "CHECK"):
+        yield attachment.check(patch=patch)
+        yield attachment.check(patch={**patch, "prevResult": {"interfaces": 5}})
+    if has_command(testbed.version, "STATUS"):
+        yield testbed.call("STATUS", patch=patch)
+    if has_command(testbed.version, "GC"):
+        yield testbed.gc(attachment, patch=patch)
+    yield from _broken_calls(testbed, attachment, secrets)
+    yield attachment.delete(patch=patch)
+
+
+def _broken_calls(testbed: Testbed, attachment: Attachment, secrets: Json) -> Iterator[Invocation]:
+    """Calls that fail, each for another reason."""
+    patch = dict(secrets)
+    yield attachment.add(patch=patch)  # once more, in the same place
+    whole = json.dumps({**testbed.config(), **secrets})
+    yield testbed.call("ADD", attachment, stdin=whole[:-1].encode())
+    yield testbed.call("ADD", attachment, stdin=whole.replace("{", "{,", 1).encode())
+    yield attachment.add(patch={**patch, "cniVersion": "9.9.9"})
+    yield attachment.add(patch={**patch, "prevResult": "nonsense"})
+    for invalid in testbed.profile.invalid[:2]:
+        yield attachment.add(patch={**patch, **invalid})
+    if testbed.facts.delegates:
+        testbed.script_delegate("ADD", stdout="garbage", exit=1)
+        yield testbed.attachment("refused").add(patch=patch)
+        testbed.delegate.reset()
+
+
+def _expect_no_secret_in_files(testbed: Testbed, before: State, secrets: list[str]) -> None:
+    for path in new_files(before, testbed.observe().only("file")):
+        content = _content(path) or b""
+        if any(each.encode() in content for each in secrets):
+            testbed.expect(
+                "sec/secret/1",
+                not _is_readable_by_others(path),
+                expected="no file that others may read holds a password or token",
+                actual=f"{path}, with mode {stat.filemode(os.stat(path).st_mode)}, holds one",
+            )
+
+
+def _is_readable_by_others(path: str) -> bool:
+    if not os.stat(path).st_mode & stat.S_IROTH:
+        return False
+    while (path := posixpath.dirname(path)) != "/":
+        if not os.stat(path).st_mode & stat.S_IXOTH:
+            return False
+    return True
+
+
+# -- commands and options ------------------------------------------------------------------------
+
+
+@case("sec/inject/1")
+def values_are_no_commands(testbed: Testbed) -> None:
+    """Shell characters and dashes in names and values run no command and are no options."""
+    if testbed.facts.delegates:
+        testbed.use_fake_ipam()
+    warm_up(testbed)
+    touch = f"touch {_WITNESS}"
+    for number, payload in enumerate((f";{touch};\n{touch}\n", f"$({touch})`{touch}`")):
+        attachment = testbed.attachment(f"inject{number}")
+        tries: list[tuple[str, Json]] = [
+            ("every text of the configuration", {"patch": _poisoned(testbed, payload)}),
+            ("the name of the network", {"patch": {"name": f"net{payload}"}}),
+            ("CNI_CONTAINERID", {"env": {"CNI_CONTAINERID": f"a{payload}"}}),
+            ("CNI_IFNAME", {"env": {"CNI_IFNAME": f"$(>{_WITNESS})"}}),
+            ("CNI_ARGS", {"env": {"CNI_ARGS": f"IgnoreUnknown=1;X={payload.replace(';', '&')}"}}),
+        ]
+        for what, changes in tries:
+            for command in ("ADD", "DEL"):
+                call = testbed.call(command, attachment, **changes)
+                testbed.require(
+                    "sec/inject/1",
+                    not os.path.exists(_WITNESS),
+                    expected=f"{command} with {payload!r} in {what} does not run that command",
+                    actual=f"the command ran: {_WITNESS} exists; {call.describe()}",
+                )
+    if testbed.kind == "interface" and testbed.profile.ifname != "lo":
+        _expect_no_options(testbed)
+
+
+def _expect_no_options(testbed: Testbed) -> None:
+    for number, name in enumerate(("-h", "--help", "-force")):
+        attachment = testbed.attachment(f"dash{number}", ifname=name)
+        call = attachment.add()
+        if not call.ok:
+            continue
+        testbed.expect(
+            "sec/inject/1",
+            has_interface(attachment),
+            expected=f"ADD with CNI_IFNAME={name} fails, or makes an interface of that name",
+            actual="ADD succeeded, and there is no such interface",
+        )
+        attachment.delete()
+
+
+def _poisoned(testbed: Testbed, payload: str) -> Json:
+    """The configuration with a payload behind every text but the types."""
+
+    def poison(key: str, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: poison(name, each) for name, each in value.items()}
+        if isinstance(value, list):
+            return [poison(key, each) for each in value]
+        return value + payload if isinstance(value, str) and key != "type" else value
+
+    config = {key: poison(key, value) for key, value in testbed.configuration.plugin.items()}
+    return {**config, "conformanceExtra": payload, "args": {"cni": {"labels": [payload]}}}
+
+
+# -- descriptors ---------------------------------------------------------------------------------
+
+
+@case("sec/leak/1", delegating=True)
+def delegates_inherit_nothing(testbed: Testbed) -> None:
+    """The delegate has the standard three descriptors and no other."""
+    testbed.use_fake_ipam()
+    attachment = testbed.attached()
+    attachment.check()
+    attachment.delete()
+    for call in testbed.delegate.calls():
+        more = {name: what for name, what in call.descriptors.items() if int(name) > 2}
+        testbed.expect(
+            "sec/leak/1",
+            not more,
+            expected=f"the delegate has the descriptors 0, 1 and 2 when {call.command} runs it",
+            actual=", ".join(f"{name} is {what}" for name, what in sorted(more.items())),
+        )
+
+
+@case("sec/leak/2")
+def descriptors_of_the_runtime(testbed: Testbed) -> None:
+    """Descriptors the runtime left open change nothing and are not written to."""
+    warm_up(testbed)
+    path = f"{BASE}/left-open"
+    reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+    extra = (descriptor, writing)
+    try:
+        attachment = testbed.attachment("open")
+        calls = [attachment.add(pass_fds=extra)]
+        if has_command(testbed.version, "CHECK"):
+            calls.append(attachment.check(pass_fds=extra))
+        calls.append(attachment.delete(pass_fds=extra))
+        for call in calls:
+            testbed.expect(
+                "sec/leak/2",
+                call.ok or call.command == "CHECK",
+                expected=f"{call.command} succeeds with further descriptors open, as it does without",
+                actual=call,
+            )
+        testbed.expect(
+            "sec/leak/2",
+            not os.path.getsize(path) and not _read(reading),
+            expected="nothing is written to descriptors beyond the standard three",
+            actual="something was written to a file or pipe that the runtime had left open",
+        )
+    finally:
+        for each in (reading, *extra):
+            os.close(each)
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 65536)
+    except BlockingIOError:
+        return b""
