@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
+# For `pytest -p cni_conformance`; named here, since it imports pytest.
+pytest_plugins = ("cni_conformance.pytest_plugin",)
+
 
 def run(
     plugin: str,

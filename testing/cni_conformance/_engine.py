@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import functools
 import hashlib
@@ -472,7 +471,5 @@ def _result(
 
 
 def available_jobs() -> int:
-    """How many cases at a time suit this machine."""
-    with contextlib.suppress(AttributeError):
-        return max(1, len(os.sched_getaffinity(0)))
-    return os.cpu_count() or 1
+    """How many cases at a time suit this machine: one more than it has processors, as some wait."""
+    return len(os.sched_getaffinity(0)) + 1

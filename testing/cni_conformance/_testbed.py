@@ -155,6 +155,7 @@ class Testbed:
             for known in self.violations
         ):
             self.violations.append(found)
+            self.note("note", f"{requirement} is violated here")
         return False
 
     def require(

@@ -16,6 +16,7 @@ from rich.console import Console
 from cni_conformance import _engine, _settings
 from cni_conformance._outcome import Report
 from cni_conformance._requirements import matches, requirements
+from cni_conformance.runtime_side import command
 
 
 app = typer.Typer(
@@ -225,6 +226,9 @@ def compare(
     raise typer.Exit(1 if differences else 0)
 
 
+app.command(name="runtime", context_settings=command.CONTEXT)(command.runtime)
+
+
 def main() -> None:
     """Entry point of `cni-conformance`."""
     app()
@@ -236,8 +240,11 @@ def main() -> None:
 def _carry_out(settings: _engine.Settings, *, verbose: bool) -> Report:
     from cni_conformance.report.terminal import TerminalReport
 
-    console = Console(highlight=False)
-    return _engine.run(settings, TerminalReport(console, level=settings.level, verbose=verbose))
+    listener = TerminalReport(Console(highlight=False), level=settings.level, verbose=verbose)
+    try:
+        return _engine.run(settings, listener)
+    finally:
+        listener.close()
 
 
 def _writer(option: str) -> tuple[Callable[[Report, str], None], str]:
