@@ -24,7 +24,7 @@ from cni_conformance.state import State, _processes
 
 _KILLS = 6
 _AT_ONCE = 6
-_ROUNDS_IN_CHURN = 6
+_ROUNDS_IN_CHURN = 4
 
 _UNUSABLE: dict[str, dict[str, Any]] = {
     "an address that is none": {"ips": [{"address": "garbage", "gateway": "10.88.0.1"}]},

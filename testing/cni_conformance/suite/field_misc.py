@@ -24,7 +24,8 @@ Json = dict[str, Any]
 
 _STATUS_SECONDS = 2.0
 _LOCK_SHORT = 2.0
-_LOCK_LONG = 25.0
+# Runtimes kill a plugin after a minute (cri-o/cri-o#6984).
+_LOCK_LONG = 55.0
 _ABSENT = "conformance-absent"
 
 
