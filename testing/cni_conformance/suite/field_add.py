@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import attrs
@@ -317,7 +317,7 @@ def add_while_links_come_and_go(testbed: Testbed) -> None:
 
 
 @contextlib.contextmanager
-def _churn(testbed: Testbed) -> Iterator[None]:
+def _churn(testbed: Testbed) -> Generator[None]:
     """Make and remove links as fast as ip(8) can; enough others exist for a dump in several parts."""
     batch = f"{BASE}/churn"
     steady = "".join(f"link add cfsteady{number} type bridge\n" for number in range(80))

@@ -8,7 +8,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 from cni_conformance._case import case
@@ -216,12 +216,13 @@ def _crashing(
         rest = dict.fromkeys(("prevResult", "runtimeConfig", "args", "dns"), value)
         what = f"{name} for prevResult, runtimeConfig, args and dns"
         yield ("ADD", "DEL"), what, _json({**config, **rest})
+    previous: Json
     for previous in (
         {"interfaces": [None], "ips": [None], "routes": [None], "dns": None},
         {"interfaces": None, "ips": [{}]},
         {"interfaces": [], "ips": [{"address": "10.1.1.1/24", "interface": 7}]},
     ):
-        whole = {"cniVersion": testbed.version, **previous}
+        whole: Json = {"cniVersion": testbed.version, **previous}
         what = f"prevResult {json.dumps(previous)}"
         yield ("ADD", "DEL"), what, _json({**config, "prevResult": whole})
     without = {key: value for key, value in config.items() if key != "prevResult"}
@@ -320,7 +321,7 @@ def _possible_locks(fresh: State, later: State) -> list[str]:
 
 
 @contextlib.contextmanager
-def _held(paths: list[str]) -> Iterator[None]:
+def _held(paths: list[str]) -> Generator[None]:
     descriptors: list[int] = []
     try:
         for path in paths:

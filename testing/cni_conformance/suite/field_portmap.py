@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 from cni_conformance import _kernel, _results
@@ -109,7 +109,7 @@ def udp_takes_the_new_way(testbed: Testbed) -> None:
                 )
                 if testbed.violations:
                     return
-        if holder is None or not holder.delete().ok:
+        if holder and not holder.delete().ok:
             testbed.block("needs a DEL that succeeds")
         _drain(on_host)
         _send(client)
@@ -143,12 +143,12 @@ def _make_client(testbed: Testbed) -> None:
     ):
         testbed.command("ip", *words, inside=_CLIENT)
     testbed.command("sh", "-ec", "echo 1 >/proc/sys/net/ipv4/ip_forward")
-    for words in (
+    for rule in (
         "table ip cfconformance",
         "chain ip cfconformance track { type filter hook prerouting priority 0 ; }",
         "rule ip cfconformance track ct state established counter",
     ):
-        testbed.command("nft", "add", *words.split())
+        testbed.command("nft", "add", *rule.split())
 
 
 def _mapped(testbed: Testbed, label: str, protocol: str) -> Attachment:
@@ -157,7 +157,7 @@ def _mapped(testbed: Testbed, label: str, protocol: str) -> Attachment:
 
 
 @contextlib.contextmanager
-def _listening(attachment: Attachment, kind: socket.SocketKind) -> Iterator[socket.socket]:
+def _listening(attachment: Attachment, kind: socket.SocketKind) -> Generator[socket.socket]:
     with _kernel.inside_netns(attachment.netns):
         server = socket.socket(socket.AF_INET, kind)
     with server:

@@ -160,7 +160,6 @@ def planted_links_are_not_followed(testbed: Testbed) -> None:
     paths = [each for each in new_files(fresh, testbed.observe()) if _is_state(each)]
     if not paths:
         testbed.not_applicable("ADD makes no files in /var/lib, /run and /etc/cni")
-    testbed.observer.ignored.add(_CANARY)
     os.makedirs(_CANARY)
     own = [path for path in paths if _speaks_of(path, attachment)]
     shared = [path for path in paths if path not in own]
@@ -170,8 +169,9 @@ def planted_links_are_not_followed(testbed: Testbed) -> None:
     _expect_files_spared(testbed, testbed.attachment("shared"), shared, "ADD")
     network = testbed.configuration.network
     folders = {posixpath.dirname(path) for path in paths}
-    for folder in sorted(each for each in folders if network in posixpath.basename(each)):
-        _expect_folder_spared(testbed, folder)
+    of_network = sorted(each for each in folders if network in posixpath.basename(each))
+    for number, folder in enumerate(of_network):
+        _expect_folder_spared(testbed, folder, number)
 
 
 def _is_state(path: str) -> bool:
@@ -225,15 +225,15 @@ def _content(path: str) -> bytes | None:
         return None
 
 
-def _expect_folder_spared(testbed: Testbed, folder: str) -> None:
+def _expect_folder_spared(testbed: Testbed, folder: str, number: int) -> None:
     """Put a link to a canary directory in the place of the network's directory."""
-    attachment = testbed.attached("folder")
-    canary = f"{_CANARY}/folder"
-    shutil.copytree(folder, canary, symlinks=True)
-    shutil.rmtree(folder)
+    attachment = testbed.attached(f"folder{number}")
+    canary = f"{_CANARY}/folder{number}"
+    shutil.move(folder, canary)
+    testbed.note("setup", f"{folder} becomes {canary}", ["mv", folder, canary])
     testbed.command("ln", "-s", canary, folder)
     held = _tree(canary)
-    for call in (attachment.delete(), testbed.attachment("folder2").add()):
+    for call in (attachment.delete(), testbed.attachment(f"late{number}").add()):
         now = _tree(canary)
         testbed.expect(
             "sec/path/3",
@@ -241,6 +241,9 @@ def _expect_folder_spared(testbed: Testbed, folder: str) -> None:
             expected=f"{call.command} changes nothing where {folder}, a planted symbolic link, leads",
             actual=f"files there were {', '.join(held)} and are {', '.join(now)}",
         )
+    if os.path.islink(folder):
+        os.unlink(folder)
+        shutil.move(canary, folder)
 
 
 def _tree(folder: str) -> list[str]:
