@@ -1,0 +1,93 @@
+"""The suite can fail: each double is caught for what it breaks, and the correct ones pass.
+
+A broken double is run against the cases that speak of what it breaks, so that they find that and
+nothing else. With MATRIX=full it is run against the whole suite, which takes an hour: `make matrix`.
+"""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from cni_conformance import _engine, _profile
+from cni_conformance._case import cases
+from cni_conformance._outcome import Report, Status
+from cni_conformance._requirements import requirements
+
+
+pytestmark = [pytest.mark.kernel, pytest.mark.timeout(900)]
+
+DOUBLES = Path(__file__).parents[2] / "doubles"
+CORRECT = sorted(path.stem for path in (DOUBLES / "profiles").glob("*.toml"))
+BROKEN = sorted(
+    path
+    for path in (DOUBLES / "broken").glob("*/*")
+    if path.suffix in {".py", ".sh"} and not path.name.startswith("_")
+)
+FULL = os.environ.get("MATRIX") == "full"
+
+
+def run(kind: str, plugin: Path, select: frozenset[str] = frozenset()) -> Report:
+    profile = _profile.load(str(DOUBLES / "profiles" / f"{kind}.toml"))
+    return _engine.run(
+        _engine.Settings(
+            plugin=str(plugin),
+            profile=profile,
+            cni_path=(str(DOUBLES),),
+            level="field",
+            select=tuple(select),
+            jobs=2,
+        )
+    )
+
+
+def violated(report: Report) -> dict[str, str]:
+    assert not report.of_status(Status.ERROR), report.of_status(Status.ERROR)[0].reason
+    failures = report.of_status(Status.FAIL, Status.WARN)
+    return {each.requirement: f"{each.case}: {each.actual}" for each in failures}
+
+
+def broken_by(double: Path) -> set[str]:
+    found = re.findall(r"^# breaks: (\S+)$", double.read_text(encoding="utf-8"), re.MULTILINE)
+    assert found, f"{double} does not say what it breaks"
+    return set(found)
+
+
+def spoken_of_with(ids: set[str]) -> frozenset[str]:
+    """What the cases that can find these violated can find violated besides."""
+    speaking = [case for case in cases().values() if ids & set(case.ids)]
+    return frozenset(name for case in speaking for name in case.ids) | ids
+
+
+@pytest.mark.parametrize("kind", CORRECT)
+def test_a_correct_double_passes_everything(kind: str) -> None:
+    report = run(kind, DOUBLES / f"{kind}.py")
+
+    assert violated(report) == {}
+    skipped = {each.case: each.reason for each in report.of_status(Status.SKIP)}
+    assert skipped == {}
+    assert report.of_status(Status.PASS)
+
+
+@pytest.mark.parametrize("double", BROKEN, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_a_broken_double_fails_what_it_breaks_and_nothing_else(double: Path) -> None:
+    ids = broken_by(double)
+    select = frozenset[str]() if FULL else frozenset(ids)
+
+    found = violated(run(double.parent.name, double, select))
+
+    assert found.keys() == ids, found
+
+
+def test_nearly_every_requirement_has_a_double() -> None:
+    """What no double breaks is named here, with the reason."""
+    covered = {name for double in BROKEN for name in broken_by(double)}
+    testable = {
+        each.id for each in requirements().values() if not each.untestable and each.level != "perf"
+    }
+
+    assert covered - set(requirements()) == set()
+    assert testable - covered == WITHOUT_DOUBLE
+
+
+WITHOUT_DOUBLE: set[str] = set()
