@@ -116,7 +116,8 @@ class Operation:
         command: ADD, DEL, CHECK, GC or STATUS.
         attachment: Of what; container id and interface name are empty for GC and STATUS.
         calls: In the order in which they began.
-        alone: Whether no other operation on the same attachment ran at the same time.
+        alone: Whether no two calls for this attachment ran at the same time, in the whole recording: else
+            nobody can tell which operation a call belongs to.
     """
 
     command: str
@@ -169,10 +170,10 @@ def operations_of(
             current = open_ones[attachment] = []
             groups.append((attachment, current))
         current.append(call)
-    found = [Operation(group[0].command, attachment, group) for attachment, group in groups]
+    tangled = _tangled(groups)
     return [
-        Operation(each.command, each.attachment, each.calls, alone=_is_alone(each, found))
-        for each in found
+        Operation(group[0].command, attachment, group, alone=attachment not in tangled)
+        for attachment, group in groups
     ]
 
 
@@ -181,11 +182,17 @@ def _continues(current: list[Call], call: Call, times: Mapping[str, int]) -> boo
     return current[0].command == call.command and already < times.get(call.plugin, 1)
 
 
-def _is_alone(operation: Operation, among: list[Operation]) -> bool:
-    others = (each for each in among if each is not operation)
-    return not any(
-        each.attachment == operation.attachment and each.overlaps(operation) for each in others
-    )
+def _tangled(groups: list[tuple[Attachment, list[Call]]]) -> set[Attachment]:
+    """The attachments for which two calls ran at the same time."""
+    last: dict[Attachment, Call] = {}
+    found: set[Attachment] = set()
+    ordered = [(call, attachment) for attachment, group in groups for call in group]
+    for call, attachment in sorted(ordered, key=lambda each: each[0].started):
+        before = last.get(attachment)
+        if before is not None and before.overlaps(call):
+            found.add(attachment)
+        last[attachment] = call
+    return found
 
 
 def pairs(operations: list[Operation]) -> Iterator[tuple[Operation, Operation]]:

@@ -26,7 +26,12 @@ def default_conflist(
             so that a runtime that does not choose is found out.
         disable_check: Set disableCheck.
         disable_gc: Set disableGC.
+
+    Raises:
+        UsageError: There is no such version.
     """
+    if spec_version not in VERSIONS:
+        raise UsageError(f"there is no version {spec_version} of the specification")
     found: Json = {"cniVersion": spec_version, "name": NETWORK}
     if at_least(spec_version, "1.1.0"):
         found |= {"cniVersion": "1.0.0", "cniVersions": ["0.4.0", spec_version, "1.0.0"]}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, cast
 
 from cni_conformance.runtime_side._call import Call, Json, Operation, pairs
@@ -107,7 +106,7 @@ def gc_is_no_substitute_for_delete(seen: Recording) -> Findings:
     for operation in seen.operations_on("GC"):
         call = operation.calls[0]
         listed = _listed(call)
-        added = [each for each in seen.operations_on("ADD") if each.started < operation.started]
+        added = [each for each in seen.operations_on("ADD") if each.ended <= operation.started]
         if listed is None or not added:
             continue
         dropped = {
@@ -171,19 +170,14 @@ def gc_reaches_every_plugin(seen: Recording) -> Findings:
 
 @rule("runtime/attachment/1", otherwise="no CHECK after an ADD was recorded")
 def check_has_the_parameters_of_add(seen: Recording) -> Findings:
-    """All but CNI_PATH."""
-    for operation, added in _with_add(seen, "CHECK"):
-        for call in operation.calls:
-            yield call, _changed(call, added, "CNI_NETNS", "CNI_ARGS")
+    """All but CNI_PATH; a missing CNI_NETNS is reported by the rule on parameters."""
+    yield from _with_add(seen, "CHECK")
 
 
 @rule("runtime/attachment/2", otherwise="no DEL after an ADD was recorded")
 def delete_has_the_parameters_of_add(seen: Recording) -> Findings:
     """CNI_NETNS may be empty: the namespace may be gone."""
-    for operation, added in _with_add(seen, "DEL"):
-        for call in operation.calls:
-            names = ("CNI_NETNS", "CNI_ARGS") if call.env.get("CNI_NETNS") else ("CNI_ARGS",)
-            yield call, _changed(call, added, *names)
+    yield from _with_add(seen, "DEL")
 
 
 # -- the configuration's wishes ----------------------------------------------------------------------
@@ -238,15 +232,17 @@ def _listed(call: Call) -> set[tuple[str, str]] | None:
     return {(str(row.get("containerID")), str(row.get("ifname"))) for row in rows}
 
 
-def _with_add(seen: Recording, command: str) -> Iterator[tuple[Operation, Operation]]:
+def _with_add(seen: Recording, command: str) -> Findings:
     for operation in _alone(seen, command):
         added = seen.last_add(operation)
         if added is not None:
-            yield operation, added
+            for call in operation.calls:
+                yield call, _changed(call, added)
 
 
-def _changed(call: Call, added: Operation, *names: str) -> str:
+def _changed(call: Call, added: Operation) -> str:
     first = next((each for each in added.calls if each.plugin == call.plugin), added.calls[0])
+    names = ("CNI_NETNS", "CNI_ARGS") if call.env.get("CNI_NETNS") else ("CNI_ARGS",)
     changed = [
         f"{name} is {call.env.get(name, '')!r}, at ADD it was {first.env.get(name, '')!r}"
         for name in names

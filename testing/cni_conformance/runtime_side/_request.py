@@ -11,8 +11,8 @@ from cni_conformance.runtime_side._recording import Recording
 from cni_conformance.runtime_side._rule import Findings, rule
 
 
-# Keys of a plugin configuration which a runtime writes anew or leaves out.
-_NOT_PASSED = {"cniVersion", "name", "capabilities", "runtimeConfig", "prevResult", "args"}
+# Keys of a plugin configuration which a runtime writes anew or leaves out; `type` has a rule of its own.
+_NOT_PASSED = {"type", "cniVersion", "name", "capabilities", "runtimeConfig", "prevResult", "args"}
 _EXACT = 2**53
 """Up to here every integer is a floating-point number of 64 bits as well."""
 _NO_REQUEST = "no request configuration was recorded"

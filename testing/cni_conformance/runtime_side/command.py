@@ -79,6 +79,9 @@ def runtime(
             help="After COMMAND, wait until no call has come for so long.", metavar="SECONDS"
         ),
     ] = 0.0,
+    name: Annotated[
+        str, typer.Option(help="What to call the runtime in reports.", metavar="NAME")
+    ] = "",
     report: Annotated[
         list[str] | None,
         typer.Option(help="Write html=PATH, junit=PATH or json=PATH.", metavar="FORMAT=PATH"),
@@ -104,6 +107,7 @@ def runtime(
             level=level.value,
             script=_script(fail or [], slow or []),
             linger=linger,
+            name=name,
         )
     except UsageError as failure:
         _end(str(failure), _USAGE)

@@ -71,6 +71,7 @@ def run(
     level: str = "must",
     script: Mapping[str, Any] | None = None,
     linger: float = 0.0,
+    name: str = "",
 ) -> RuntimeReport:
     """Run a command which acts as a runtime, and judge what it did to its plugins.
 
@@ -86,6 +87,7 @@ def run(
             `{"conformance-second": {"ADD": {"code": 11, "sleep": 0.5}}}`.
         linger: How long to wait for calls in the background once the command has ended: until none
             has come for so many seconds.
+        name: What to call the runtime; the name of the command unless given.
 
     Raises:
         UsageError: The configuration cannot be used.
@@ -107,7 +109,7 @@ def run(
     report = Report(
         suite_version=SUITE_VERSION,
         spec_version=spec_version,
-        plugin=_subject(command),
+        plugin=_subject(command, name),
         config=network,
         level=level,
         rootless=os.geteuid() != 0,
@@ -271,7 +273,7 @@ def _recorded(record: str, linger: float) -> list[Call]:
 # -- the report --------------------------------------------------------------------------------------
 
 
-def _subject(command: Sequence[str]) -> PluginUnderTest:
+def _subject(command: Sequence[str], name: str) -> PluginUnderTest:
     """The runtime, as far as its command tells."""
     import shutil
 
@@ -281,4 +283,5 @@ def _subject(command: Sequence[str]) -> PluginUnderTest:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         sha256 = ""
-    return PluginUnderTest(path=path, name=os.path.basename(path), sha256=sha256, kind="runtime")
+    name = name or os.path.basename(path)
+    return PluginUnderTest(path=path, name=name, sha256=sha256, kind="runtime")
