@@ -354,6 +354,7 @@ def add_that_was_killed(testbed: Testbed) -> None:
         running = testbed.start("ADD", attachment)
         time.sleep(max(0.0, running.started + share * call.seconds - time.monotonic()))
         running.kill()
+        testbed.note("note", f"the next call is killed after {share * call.seconds:.3f} s")
         killed = testbed.finished(running, attachment)
         if killed.ok:
             attachment.result = killed.result

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import shlex
 import shutil
 from typing import Any
 
@@ -289,8 +290,7 @@ def damaged_state_files(testbed: Testbed) -> None:
         if not paths:
             testbed.not_applicable("ADD makes no files in /var/lib, /run and /etc/cni")
         for path in paths:
-            damage(path)
-            testbed.note("setup", f"{path} is {what}")
+            damage(testbed, path)
         call = attachment.delete()
         testbed.expect(
             "field/del/4",
@@ -301,7 +301,7 @@ def damaged_state_files(testbed: Testbed) -> None:
         if not has_command(testbed.version, "GC"):
             continue
         for path in _state_files(fresh, testbed.observe()):
-            damage(path)
+            damage(testbed, path)
         call = testbed.gc()
         testbed.expect(
             "field/del/4",
@@ -315,17 +315,17 @@ def _state_files(fresh: State, later: State) -> list[str]:
     return [path for path in new_files(fresh, later) if path.startswith(STATE_DIRECTORIES)]
 
 
-def _emptied(path: str) -> None:
-    os.truncate(path, 0)
+def _emptied(testbed: Testbed, path: str) -> None:
+    testbed.command("truncate", "-s", "0", path)
 
 
-def _halved(path: str) -> None:
-    os.truncate(path, os.path.getsize(path) // 2)
+def _halved(testbed: Testbed, path: str) -> None:
+    testbed.command("truncate", "-s", str(os.path.getsize(path) // 2), path)
 
 
-def _garbled(path: str) -> None:
-    with open(path, "wb") as file:
-        file.write(b'\0\xff{["garbage\n\x80' * 9)
+def _garbled(testbed: Testbed, path: str) -> None:
+    garbage = r"\000\377{[garbage\n\200" * 9
+    testbed.command("sh", "-ec", f"printf '{garbage}' >{shlex.quote(path)}")
 
 
 @case("field/del/5", kinds=["interface", "chained", "ipam"])

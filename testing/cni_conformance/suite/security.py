@@ -259,6 +259,7 @@ def state_is_not_writable_by_all(testbed: Testbed) -> None:
     """What ADD makes is not writable by others, even with an umask of 0."""
     before = testbed.observe().only("file")
     umask = os.umask(0)
+    testbed.note("setup", "the runtime has an umask of 0", ["umask", "0"])
     try:
         testbed.attached()
     finally:
@@ -308,6 +309,7 @@ def secrets_are_kept(testbed: Testbed) -> None:
             expected=f"the output of {call.command} holds no value of {', '.join(secrets)}",
             actual=f"it holds that of {', '.join(shown)}; {call.describe()}",
         )
+    _expect_no_secret_in_files(testbed, before, list(secrets.values()))
 
 
 def _further_calls(testbed: Testbed, attachment: Attachment, secrets: Json) -> Iterator[Invocation]:
@@ -341,7 +343,8 @@ def _broken_calls(testbed: Testbed, attachment: Attachment, secrets: Json) -> It
 
 
 def _expect_no_secret_in_files(testbed: Testbed, before: State, secrets: list[str]) -> None:
-    for path in new_files(before, testbed.observe().only("file")):
+    lines = before.diff(testbed.observe().only("file"))
+    for path in {file_path(line) for line in lines if line.startswith("+ ")}:
         content = _content(path) or b""
         if any(each.encode() in content for each in secrets):
             testbed.expect(
