@@ -55,6 +55,10 @@ def status_changes_nothing(testbed: Testbed) -> None:
 def status_answers_soon(testbed: Testbed) -> None:
     """STATUS answers within two seconds."""
     fastest = min(testbed.call("STATUS", limit=15).seconds for _ in range(3))
+    if fastest > _STATUS_SECONDS:
+        start_up = min(testbed.call("VERSION", limit=15).seconds for _ in range(3))
+        if start_up > _STATUS_SECONDS / 2:
+            testbed.block(f"the machine is too slow or busy: VERSION takes {start_up:.1f} s")
     testbed.expect(
         "field/status/2",
         fastest <= _STATUS_SECONDS,
