@@ -14,11 +14,11 @@ export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint types bench growth check clean FORCE
+.PHONY: help setup demo test lint types bench growth conformance matrix check clean FORCE
 
 help:  ## List these commands.
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r name text; do \
-		printf '  make %-8s %s\n' "$$name" "$$text"; done
+		printf '  make %-11s %s\n' "$$name" "$$text"; done
 
 setup: $(VENV)/.setup  ## Make .venv with the command line in it.
 	@echo "Ready: $(VENV)/bin/cnisdk"
@@ -47,6 +47,16 @@ bench: $(VENV)/.setup  ## Measure latencies, next to the Go plugins where they a
 
 growth: $(VENV)/.setup  ## Measure host-local in pools of up to 60,000 reservations; takes minutes.
 	@$(py) testing/bench/host_local_growth.py
+
+conformance: $(VENV)/.setup  ## Run the conformance suite on our plugins, with all versions and reports in build/.
+	@mkdir -p build/bin && $(VENV)/bin/cnisdk install reference --bin-dir build/bin >/dev/null
+	@for plugin in build/bin/*; do \
+		$(VENV)/bin/cni-conformance run $$plugin --level field --report html=build/$$(basename $$plugin).html \
+			|| failed=1; \
+	done; exit $${failed:-0}
+
+matrix: $(VENV)/.group-typing  ## Run the whole conformance suite on each broken double; takes an hour.
+	MATRIX=full $(py) -m pytest -n $(WORKERS) testing/tests/conformance/test_doubles.py $(PYTEST_ARGS)
 
 check: test lint types  ## All of test, lint and types.
 

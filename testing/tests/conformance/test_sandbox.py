@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from cni_conformance import _kernel, _sandbox, _worker
 from cni_conformance.state import Observer
 

@@ -1,6 +1,7 @@
 """Every requirement is tested, or says why it cannot be; every case speaks of requirements."""
 
 import pytest
+
 from cni_conformance._case import Case, case, cases
 from cni_conformance._requirements import matches, requirements
 from cni_conformance._versions import VERSIONS, has_command
