@@ -125,7 +125,7 @@ def gc_is_no_substitute_for_delete(seen: Recording) -> Findings:
 def add_goes_through_the_list(seen: Recording) -> Findings:
     """To the end, or to the first failure."""
     for operation in _alone(seen, "ADD"):
-        yield _in_order(operation, seen.types)
+        yield _in_order(seen, operation, seen.types)
 
 
 @rule("runtime/chain/2", otherwise="no ADD of a plugin that is not the last failed")
@@ -146,14 +146,14 @@ def add_ends_at_a_failure(seen: Recording) -> Findings:
 def delete_goes_backwards(seen: Recording) -> Findings:
     """To the end, or to the first failure; going on after one does no harm."""
     for operation in _alone(seen, "DEL"):
-        yield _in_order(operation, seen.types[::-1])
+        yield _in_order(seen, operation, seen.types[::-1])
 
 
 @rule("runtime/chain/4", otherwise="no CHECK of the network was recorded")
 def check_goes_through_the_list(seen: Recording) -> Findings:
     """To the end, or to the first failure."""
     for operation in _alone(seen, "CHECK"):
-        yield _in_order(operation, seen.types)
+        yield _in_order(seen, operation, seen.types)
 
 
 @rule("runtime/chain/5", otherwise="no GC was recorded")
@@ -212,11 +212,22 @@ def _name(operation: Operation) -> str:
     return " ".join(filter(None, [operation.command, *operation.attachment[1:]]))
 
 
-def _in_order(operation: Operation, types: list[str]) -> tuple[Call, str]:
+def _in_order(seen: Recording, operation: Operation, types: list[str]) -> tuple[Call, str]:
     called = _plugins(operation)
-    expected = types[: len(called)] if not operation.succeeded else types
+    may_end = not operation.succeeded or _was_given_up(seen, operation)
+    expected = types[: len(called)] if may_end else types
     problem = f"The plugins were called as {', '.join(called)}; expected {', '.join(expected)}."
     return operation.calls[0], "" if called == expected else problem
+
+
+def _was_given_up(seen: Recording, operation: Operation) -> bool:
+    """Whether DEL came next: a runtime that was cancelled, or killed, cleans up."""
+    later = [
+        each
+        for each in seen.operations
+        if each.attachment == operation.attachment and each.started > operation.started
+    ]
+    return bool(later) and later[0].command == "DEL"
 
 
 def _was_deleted(seen: Recording, added: Operation, until: Operation) -> bool:
@@ -242,12 +253,14 @@ def _with_add(seen: Recording, command: str) -> Findings:
 
 def _changed(call: Call, added: Operation) -> str:
     first = next((each for each in added.calls if each.plugin == call.plugin), added.calls[0])
-    names = ("CNI_NETNS", "CNI_ARGS") if call.env.get("CNI_NETNS") else ("CNI_ARGS",)
-    changed = [
-        f"{name} is {call.env.get(name, '')!r}, at ADD it was {first.env.get(name, '')!r}"
-        for name in names
-        if call.env.get(name, "") != first.env.get(name, "")
-    ]
+    changed: list[str] = []
+    netns, args = call.env.get("CNI_NETNS", ""), call.env.get("CNI_ARGS", "")
+    was_netns, was_args = first.env.get("CNI_NETNS", ""), first.env.get("CNI_ARGS", "")
+    if netns and netns != was_netns:
+        changed.append(f"CNI_NETNS is {netns!r}, at ADD it was {was_netns!r}")
+    # The order of the pairs means nothing; Go's maps have none.
+    if sorted(args.split(";")) != sorted(was_args.split(";")):
+        changed.append(f"CNI_ARGS is {args!r}, at ADD it was {was_args!r}")
     if first.plugin == call.plugin:
         now, then = (_runtime_config(each) for each in (call, first))
         if now != then:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from cni_conformance._outcome import Result, Status, Step
 from cni_conformance._requirements import COUNTED_LEVELS, LEVELS, Requirement
 from cni_conformance._versions import at_least
@@ -89,8 +87,8 @@ def steps_of(calls: list[Call]) -> list[Step]:
             kind="plugin",
             title=f"{call.number}. {call.title}",
             argv=[call.plugin],
-            env={name: value for name, value in call.env.items() if name.startswith("CNI_")},
-            stdin=_indented(call),
+            env={name: value for name, value in call.env.items() if _is_cnis(name)},
+            stdin=call.stdin,
             stdout=call.answer,
             exit_code=call.exit_code,
             ended_by="" if call.ended else "the runtime",
@@ -100,5 +98,5 @@ def steps_of(calls: list[Call]) -> list[Step]:
     ]
 
 
-def _indented(call: Call) -> str:
-    return call.stdin if call.request is None else json.dumps(call.request, indent=1)
+def _is_cnis(variable: str) -> bool:
+    return variable.startswith("CNI_") and not variable.startswith("CNI_CONFORMANCE_")
