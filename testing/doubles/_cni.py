@@ -394,7 +394,7 @@ class Plugin:
             FileNotFoundError: There is none, and none is wanted.
         """
         if make:
-            os.makedirs(path, mode=self.directory_mode, exist_ok=True)
+            self.make_directories(path)
         try:
             return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as failure:
@@ -404,7 +404,15 @@ class Plugin:
                 ) from None
             raise
 
-    directory_mode = 0o700
+    def make_directories(self, path: str) -> None:
+        """os.makedirs leaves the mode of those on the way to the umask, which may be 0."""
+        parent = os.path.dirname(path)
+        if not os.path.isdir(parent):
+            self.make_directories(parent)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(path, self.directory_mode)
+
+    directory_mode = 0o755
     file_mode = 0o600
 
     def write_file(self, directory: int, name: str, content: Json) -> None:

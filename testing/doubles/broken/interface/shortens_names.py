@@ -19,6 +19,9 @@ class Broken(Interface):
         self.ifname = re.sub("[^A-Za-z0-9]", "x", value)[:15]
         return True
 
+    def delegate_environment(self, command):
+        return {**super().delegate_environment(command), b"CNI_IFNAME": self.ifname.encode()}
+
 
 if __name__ == "__main__":
     Broken().main()
