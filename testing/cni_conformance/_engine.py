@@ -27,7 +27,7 @@ from cni_conformance._probe import delegate_key, probe
 from cni_conformance._profile import Configuration, Profile
 from cni_conformance._requirements import COUNTED_LEVELS, Requirement, matches, requirements
 from cni_conformance._testbed import BASE, Testbed
-from cni_conformance._versions import NEWEST, has_command
+from cni_conformance._versions import NEWEST, at_least, has_command
 from cni_conformance.state import Observer
 from cni_conformance.state._state import OBSERVED, not_observed
 
@@ -151,7 +151,8 @@ def _with_delegates(settings: Settings) -> Settings:
     key = profile.delegate
     if not key and profile.configurations:
         key = delegate_key(profile.configurations[0])
-        if os.path.basename(settings.plugin) == _type_in(profile.configurations[0], key):
+        is_itself = os.path.basename(settings.plugin) == _type_in(profile.configurations[0], key)
+        if is_itself or profile.kind == "ipam":
             key = ""
     configurations = tuple(
         _with_found_delegate(each, key, settings.cni_path) for each in profile.configurations
@@ -263,11 +264,11 @@ def _plan(settings: Settings, facts: Facts) -> tuple[list[_Task], list[Result]]:
             continue
         chosen = settings.profile.configurations or (_first_configuration(settings),)
         for configuration in chosen if case.configurations == "each" else chosen[:1]:
-            tasks += [_Task(case, version, configuration) for version in versions]
-    named = {name for case in cases().values() for name in case.ids}
-    for requirement in requirements().values():
-        if requirement.untestable and requirement.id not in named:
-            continue  # listed by `list` and `explain`, not a result
+            tasks += [
+                _Task(case, version, configuration)
+                for version in versions
+                if at_least(version, configuration.since)
+            ]
     return tasks, settled
 
 

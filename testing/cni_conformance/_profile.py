@@ -12,6 +12,7 @@ from typing import Any, cast
 from attrs import field, frozen
 
 from cni_conformance._requirements import KINDS
+from cni_conformance._versions import VERSIONS
 
 
 Json = dict[str, Any]
@@ -32,6 +33,8 @@ class Configuration:
         runtime_config: Capability arguments: what the runtime puts into runtimeConfig.
         args: CNI_ARGS.
         before: Plugin objects that come before it in its chain.
+        since: The oldest version that can express what comes of it; a result without addresses
+            needs 0.3.0.
     """
 
     name: str = "default"
@@ -40,6 +43,7 @@ class Configuration:
     runtime_config: Json = field(factory=dict)
     args: str = ""
     before: tuple[Json, ...] = ()
+    since: str = VERSIONS[0]
 
 
 @frozen(kw_only=True)
@@ -53,6 +57,7 @@ class Profile:
         delegate: The key of the object that names the delegate (`ipam`); empty for none.
         ifname: The interface name to ask for.
         setup: Commands run on the host before each case: a master link, a server.
+        container: Commands run on the host for each interface of a container before its ADD.
         unavailable: Commands after which the plugin cannot serve ADD, for STATUS.
         invalid: Changes of the configuration that make it invalid: a table each.
         requires: Kernel features (link kinds) without which nothing can be tested.
@@ -68,6 +73,7 @@ class Profile:
     delegate: str = ""
     ifname: str = "eth0"
     setup: tuple[str, ...] = ()
+    container: tuple[str, ...] = ()
     unavailable: tuple[str, ...] = ()
     invalid: tuple[Json, ...] = ()
     requires: tuple[str, ...] = ()
@@ -85,6 +91,7 @@ _KEYS = frozenset(
         "delegate",
         "ifname",
         "setup",
+        "container",
         "unavailable",
         "invalid",
         "requires",
@@ -93,7 +100,7 @@ _KEYS = frozenset(
         "environment",
     }
 )
-_CONFIG_KEYS = frozenset({"name", "plugin", "network", "runtimeConfig", "args", "before"})
+_CONFIG_KEYS = frozenset({"name", "plugin", "network", "runtimeConfig", "args", "before", "since"})
 
 
 def built_in() -> list[str]:
@@ -137,7 +144,7 @@ def parse(text: str, file: str) -> Profile:
     if kind and kind not in KINDS:
         raise ProfileError(f"profile {file}: kind = {kind!r}; known are {', '.join(KINDS)}")
     configurations = tuple(_configuration(row, file) for row in table.pop("config", []))
-    for key in ("setup", "unavailable", "invalid", "requires"):
+    for key in ("setup", "container", "unavailable", "invalid", "requires"):
         if key in table:
             table[key] = tuple(table[key])
     table.setdefault("name", Path(file).stem)
@@ -150,7 +157,9 @@ def _configuration(row: Json, file: str) -> Configuration:
         problem = f"unknown key {unknown[0]!r}" if unknown else "key 'plugin' is missing"
         raise ProfileError(f"profile {file}: [[config]]: {problem}")
     before = tuple(row.get("before", []))
-    values = {key: row[key] for key in ("name", "plugin", "network", "args") if key in row}
+    if row.get("since", VERSIONS[0]) not in VERSIONS:
+        raise ProfileError(f"profile {file}: [[config]]: since = {row['since']!r} is no version")
+    values = {key: row[key] for key in ("name", "plugin", "network", "args", "since") if key in row}
     return Configuration(**values, runtime_config=row.get("runtimeConfig", {}), before=before)
 
 

@@ -354,7 +354,7 @@ class Testbed:
                     f"namespace for {label}",
                     ["ip", "netns", "add", f"conformance-{label}"],
                 )
-                with _kernel.inside_netns(netns):
+                if self.profile.ifname != "lo":
                     self.command("ip", "link", "set", "lo", "up", inside=netns)
         made = Attachment(
             testbed=self,
@@ -364,6 +364,13 @@ class Testbed:
             netns=netns,
         )
         self._attachments.append(made)
+        for line in self.profile.container:
+            self.shell(
+                line,
+                NETNS=os.path.basename(made.netns),
+                IFNAME=made.ifname,
+                NUMBER=str(len(self._attachments)),
+            )
         if self.kind == "chained":
             made.previous = self._previous_attachment(made)
         return made
@@ -398,7 +405,7 @@ class Testbed:
         )
         values = {
             name: getattr(self.configuration, name)
-            for name in ("name", "network", "runtime_config", "args", "before")
+            for name in ("name", "network", "runtime_config", "args", "before", "since")
         }
         self.configuration = Configuration(plugin=plugin, **values)
 
@@ -479,9 +486,10 @@ class Testbed:
             self.block(f"preparation failed: {' '.join(shown)}: {done.stderr.strip()}")
         return done.stdout
 
-    def shell(self, line: str) -> None:
-        """Run a shell command of a profile on the host."""
-        self.command("sh", "-ec", line)
+    def shell(self, line: str, **variables: str) -> None:
+        """Run a shell command of a profile on the host; it finds the plugin as $PLUGIN."""
+        assigned = [f"{key}={value}" for key, value in {"PLUGIN": self.plugin, **variables}.items()]
+        self.command("env", *assigned, "sh", "-ec", line)
 
     def forget_delegate_calls(self) -> None:
         """Begin a new list of the fake delegate's calls."""

@@ -120,7 +120,8 @@ def add_does_without_arguments(testbed: Testbed) -> None:
         testbed.not_applicable("the configuration of the profile needs CNI_ARGS")
     testbed.attached("works").delete()
     for label, value in (("without", None), ("empty", "")):
-        call = testbed.attachment(label).add(env={"CNI_ARGS": value})
+        attachment = testbed.attachment(label)
+        call = attachment.add(env={"CNI_ARGS": value})
         testbed.expect(
             "spec/1.1.0/ADD/6",
             call.ok,
@@ -128,6 +129,7 @@ def add_does_without_arguments(testbed: Testbed) -> None:
             + ("without CNI_ARGS" if value is None else "with CNI_ARGS empty"),
             actual=call,
         )
+        attachment.delete()  # some have one device for all
 
 
 @case("spec/1.1.0/parameters/1")

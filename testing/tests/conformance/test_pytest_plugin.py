@@ -56,7 +56,7 @@ def add_sin(workplace, lines):
 
 
 def run_pytest(workplace, *arguments):
-    command = [sys.executable, "-m", "pytest", "-p", "cni_conformance.pytest_plugin", "-rA"]
+    command = [sys.executable, "-m", "pytest", "-p", "cni_conformance", "-rA"]
     command += ["-p", "no:cacheprovider", f"--cni-plugin={workplace / 'plugin'}"]
     command += [
         f"--cni-config={workplace / 'net.conf'}",
@@ -177,7 +177,7 @@ def test_without_a_plugin_it_adds_nothing_and_imports_nothing(workplace):
         "    assert heavy == ['cni_conformance.pytest_plugin']\n"
     )
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "cni_conformance.pytest_plugin", "-q"],
+        [sys.executable, "-m", "pytest", "-p", "cni_conformance", "-q"],
         cwd=workplace,
         env={**os.environ, "PYTHONPATH": str(HERE)},
         capture_output=True,
