@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from cni_conformance.runtime_side._configuration import default_conflist, read_conflist
 from cni_conformance.runtime_side._rule import runtime_requirements
-from cni_conformance.runtime_side.session import RuntimeReport, install, run
+from cni_conformance.runtime_side.session import RuntimeReport, exit_status, install, run
 
 
 __all__ = [
     "RuntimeReport",
     "default_conflist",
+    "exit_status",
     "install",
     "read_conflist",
     "run",

@@ -116,8 +116,8 @@ class Operation:
         command: ADD, DEL, CHECK, GC or STATUS.
         attachment: Of what; container id and interface name are empty for GC and STATUS.
         calls: In the order in which they began.
-        alone: Whether no two calls for this attachment ran at the same time, in the whole recording: else
-            nobody can tell which operation a call belongs to.
+        alone: Whether it is known which calls belong to it: no two for this attachment ran at the same
+            time, in the whole recording, and none failed in a list that has a plugin twice.
     """
 
     command: str
@@ -162,19 +162,40 @@ def operations_of(
 
     A new one begins where the command changes, or a plugin is called more often than the list has it.
     """
-    open_ones: dict[Attachment, list[Call]] = {}
+    open_ones: dict[tuple[Attachment, str], list[Call]] = {}
     groups: list[tuple[Attachment, list[Call]]] = []
     for attachment, call in calls:
-        current = open_ones.get(attachment)
+        # GC and STATUS of a network may take turns; operations on an attachment may not.
+        key = attachment, "" if call.command in WITH_ATTACHMENT else call.command
+        current = open_ones.get(key)
         if current is None or not _continues(current, call, times):
-            current = open_ones[attachment] = []
+            current = open_ones[key] = []
             groups.append((attachment, current))
         current.append(call)
-    tangled = _tangled(groups)
+    tangled, unclear = _tangled(groups), _unclear(groups, times)
     return [
-        Operation(group[0].command, attachment, group, alone=attachment not in tangled)
+        Operation(
+            group[0].command,
+            attachment,
+            group,
+            alone=(attachment, group[0].command) not in tangled | unclear,
+        )
         for attachment, group in groups
     ]
+
+
+def _unclear(
+    groups: list[tuple[Attachment, list[Call]]], times: Mapping[str, int]
+) -> set[tuple[Attachment, str]]:
+    """Where a plugin in the list twice was called after a failure: on it goes, or that is the next attempt."""
+    if max(times.values(), default=1) == 1:
+        return set()
+    return {
+        (attachment, call.command)
+        for attachment, group in groups
+        for call in group
+        if not call.succeeded
+    }
 
 
 def _continues(current: list[Call], call: Call, times: Mapping[str, int]) -> bool:
@@ -182,16 +203,17 @@ def _continues(current: list[Call], call: Call, times: Mapping[str, int]) -> boo
     return current[0].command == call.command and already < times.get(call.plugin, 1)
 
 
-def _tangled(groups: list[tuple[Attachment, list[Call]]]) -> set[Attachment]:
-    """The attachments for which two calls ran at the same time."""
-    last: dict[Attachment, Call] = {}
-    found: set[Attachment] = set()
+def _tangled(groups: list[tuple[Attachment, list[Call]]]) -> set[tuple[Attachment, str]]:
+    """The attachments for which two calls ran at the same time, with the commands of these calls."""
+    last: dict[tuple[Attachment, str], Call] = {}
+    found: set[tuple[Attachment, str]] = set()
     ordered = [(call, attachment) for attachment, group in groups for call in group]
     for call, attachment in sorted(ordered, key=lambda each: each[0].started):
-        before = last.get(attachment)
+        commands = WITH_ATTACHMENT if call.command in WITH_ATTACHMENT else (call.command,)
+        before = last.get((attachment, commands[0]))
         if before is not None and before.overlaps(call):
-            found.add(attachment)
-        last[attachment] = call
+            found.update((attachment, command) for command in commands)
+        last[attachment, commands[0]] = call
     return found
 
 

@@ -101,4 +101,7 @@ def types_of(network: Json) -> list[str]:
         found.append(type)
     if network.get("cniVersion", VERSIONS[0]) not in VERSIONS:
         raise UsageError(f"the network's cniVersion is {network.get('cniVersion')!r}")
+    versions: Any = network.get("cniVersions", [])
+    if not isinstance(versions, list) or not all(isinstance(each, str) for each in versions):
+        raise UsageError(f"the network's cniVersions is {versions!r}")
     return found

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from cni_conformance.runtime_side._call import Call, Json, Operation, pairs
 from cni_conformance.runtime_side._recording import Recording
+from cni_conformance.runtime_side._request import VALID, is_list_of_attachments
 from cni_conformance.runtime_side._rule import Findings, rule
 
 
@@ -62,7 +63,7 @@ def gc_runs_alone(seen: Recording) -> Findings:
 def delete_follows_a_failed_add(seen: Recording) -> Findings:
     """Before another ADD, and before the end."""
     for added in seen.operations_on("ADD"):
-        if added.succeeded:
+        if added.succeeded or seen.is_cut_short(added):
             continue
         commands = [
             each.command
@@ -102,11 +103,15 @@ def check_is_between_add_and_delete(seen: Recording) -> Findings:
 
 @rule("runtime/lifecycle/8", otherwise="no GC after an ADD was recorded")
 def gc_is_no_substitute_for_delete(seen: Recording) -> Findings:
-    """An attachment that is left off the list has been DELed."""
+    """An attachment that is left off the list has been DELed; one whose ADD failed is none."""
     for operation in seen.operations_on("GC"):
         call = operation.calls[0]
         listed = _listed(call)
-        added = [each for each in seen.operations_on("ADD") if each.ended <= operation.started]
+        added = [
+            each
+            for each in seen.operations_on("ADD")
+            if each.succeeded and each.ended <= operation.started
+        ]
         if listed is None or not added:
             continue
         dropped = {
@@ -116,6 +121,26 @@ def gc_is_no_substitute_for_delete(seen: Recording) -> Findings:
         }
         names = ", ".join(sorted(dropped))
         yield call, f"{names} was ADDed, not DELed, and is not in the list." if dropped else ""
+
+
+@rule("runtime/gc/2", otherwise="no GC after an ADD and a DEL was recorded")
+def gc_does_not_list_what_was_deleted(seen: Recording) -> Findings:
+    """One whose DEL failed may stay: the runtime will try again."""
+    for operation in seen.operations_on("GC"):
+        call = operation.calls[0]
+        listed = _listed(call)
+        before = [each for each in seen.operations if each.ended <= operation.started]
+        # What happened to each attachment last.
+        last = {each.attachment: each for each in before if each.attachment[0] == seen.network}
+        gone = {
+            attachment[1:]
+            for attachment, each in last.items()
+            if each.command == "DEL" and each.succeeded and seen.is_complete(each)
+        }
+        if listed is None or not gone:
+            continue
+        stale = ", ".join(sorted("/".join(each) for each in gone & listed))
+        yield call, f"{stale} was DELed, and is in the list." if stale else ""
 
 
 # -- the chain ---------------------------------------------------------------------------------------
@@ -201,7 +226,12 @@ def disable_gc_is_respected(seen: Recording) -> Findings:
 
 
 def _alone(seen: Recording, command: str) -> list[Operation]:
-    return [each for each in seen.operations_on(command) if each.alone]
+    """Operations whose calls are certainly theirs, and all of them."""
+    return [
+        each
+        for each in seen.operations_on(command)
+        if each.alone and (seen.is_complete(each) or not seen.is_cut_short(each))
+    ]
 
 
 def _plugins(operation: Operation) -> list[str]:
@@ -235,12 +265,11 @@ def _was_deleted(seen: Recording, added: Operation, until: Operation) -> bool:
 
 
 def _listed(call: Call) -> set[tuple[str, str]] | None:
-    """The valid attachments of a GC; None when that is no list of objects."""
-    valid: Any = (call.request or {}).get("cni.dev/valid-attachments")
-    if not isinstance(valid, list):
+    """The valid attachments of a GC; None when it has no proper list of them: another rule."""
+    valid: Any = (call.request or {}).get(VALID)
+    if not is_list_of_attachments(valid):
         return None
-    rows = [cast("Json", each) for each in valid if isinstance(each, dict)]
-    return {(str(row.get("containerID")), str(row.get("ifname"))) for row in rows}
+    return {(row["containerID"], row["ifname"]) for row in cast("list[Json]", valid)}
 
 
 def _with_add(seen: Recording, command: str) -> Findings:

@@ -27,11 +27,13 @@ class Recording:
         calls: In the order in which they began.
         conflist: The network configuration.
         spec_version: The newest version of the specification the runtime claims to follow.
+        was_ended: Whether the runtime was ended by the suite: its last operations may be unfinished.
     """
 
     calls: list[Call]
     conflist: Json = field(factory=dict)
     spec_version: str = NEWEST
+    was_ended: bool = False
 
     @property
     def network(self) -> str:
@@ -111,6 +113,14 @@ class Recording:
     def is_complete(self, operation: Operation) -> bool:
         """Whether every plugin of the network was called."""
         return Counter(call.plugin for call in operation.calls) == Counter(self.types)
+
+    def is_cut_short(self, operation: Operation) -> bool:
+        """Whether nobody knows how it would have gone on, nor what would have come after it."""
+        later = any(
+            each.attachment == operation.attachment and each.started > operation.started
+            for each in self.operations
+        )
+        return self.was_ended and not later
 
     def last_add(self, operation: Operation) -> Operation | None:
         """The ADD of an attachment that came last before an operation on it."""

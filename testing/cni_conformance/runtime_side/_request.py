@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any, cast
 
 from cni_conformance._versions import VERSIONS, at_least, has_command
@@ -16,7 +17,7 @@ _NOT_PASSED = {"type", "cniVersion", "name", "capabilities", "runtimeConfig", "p
 _EXACT = 2**53
 """Up to here every integer is a floating-point number of 64 bits as well."""
 _NO_REQUEST = "no request configuration was recorded"
-_VALID = "cni.dev/valid-attachments"
+VALID = "cni.dev/valid-attachments"
 
 
 @rule("runtime/request/1", otherwise=_NO_REQUEST)
@@ -72,9 +73,10 @@ def reserved_keys_are_not_passed(seen: Recording) -> Findings:
     """The runtime makes them itself."""
     for call, request in seen.requests():
         own = seen.configuration_of(call)
-        reserved = [key for key in own if key.startswith("cni.dev/") and key != _VALID]
+        made = {VALID} if call.command == "GC" else set[str]()  # by the runtime itself
+        reserved = [key for key in own if key.startswith("cni.dev/") and key not in made]
         if reserved:
-            passed = [key for key in reserved if request.get(key) == own[key]]
+            passed = [key for key in reserved if key in request and request[key] == own[key]]
             yield call, f"It was given {', '.join(passed)} of the configuration." if passed else ""
 
 
@@ -181,9 +183,8 @@ def delete_has_the_result_of_add(seen: Recording) -> Findings:
 def gc_lists_valid_attachments(seen: Recording) -> Findings:
     """An empty list is one too."""
     for call, request in seen.requests("GC"):
-        valid = request.get(_VALID)
-        is_well = isinstance(valid, list) and all(_is_attachment(each) for each in valid)
-        yield call, "" if is_well else f"{_VALID} is {_said(request, _VALID)}."
+        is_well = is_list_of_attachments(request.get(VALID))
+        yield call, "" if is_well else f"{VALID} is {_said(request, VALID)}."
 
 
 @rule("runtime/versions/1", otherwise="no CHECK was recorded")
@@ -244,7 +245,14 @@ def _canonical(value: Any, *, exact: bool) -> Any:
         return [_canonical(each, exact=exact) for each in value]
     if isinstance(value, bool) or not isinstance(value, int | float):
         return type(value).__name__, value
-    return "number", value if exact or abs(value) <= _EXACT else float(value)
+    return "number", value if exact or abs(value) <= _EXACT else _rounded(value)
+
+
+def _rounded(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _same(value: Any, other: Any, *, exact: bool) -> bool:
@@ -272,6 +280,11 @@ def _without_empty(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_empty(each) for each in value]
     return value
+
+
+def is_list_of_attachments(value: Any) -> bool:
+    """Whether it is what GC needs under `cni.dev/valid-attachments`."""
+    return isinstance(value, list) and all(_is_attachment(each) for each in value)
 
 
 def _is_attachment(value: Any) -> bool:

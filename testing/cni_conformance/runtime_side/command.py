@@ -72,7 +72,7 @@ def runtime(
     level: Annotated[Level, typer.Option(help="Failures below it are warnings.")] = Level.MUST,
     timeout: Annotated[
         float, typer.Option(help="How long COMMAND may take.", metavar="SECONDS")
-    ] = 60.0,
+    ] = 120.0,
     linger: Annotated[
         float,
         typer.Option(

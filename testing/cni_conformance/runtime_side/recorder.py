@@ -1,6 +1,6 @@
 """The recording plugin: writes down how a runtime called it and answers as a plugin would.
 
-Runs as `python -IS recorder.py RECORD NAME`, alone: it imports the standard library only. RECORD is a
+Runs as `python -ISB recorder.py RECORD NAME`, alone: it imports the standard library only. RECORD is a
 directory given by the launcher, because a runtime may clean the environment; NAME is the path by which
 the runtime called. For each call there is one file, replaced as a whole: when the call begins, and when
 it ends with the answer. `RECORD/script.json` may say that something goes wrong:

@@ -56,17 +56,22 @@ class RuntimeReport:
     @property
     def exit_status(self) -> int:
         """0 nothing failed at the chosen level, 1 something did, 3 nothing was recorded."""
-        if self.problem:
-            return 3
-        return 1 if self.report.of_status(Status.FAIL) else 0
+        return exit_status(self.report)
+
+
+def exit_status(report: Report) -> int:
+    """0 nothing failed at the chosen level, 1 something did, 3 nothing was recorded."""
+    if not report.results:
+        return 3
+    return 1 if report.of_status(Status.FAIL) else 0
 
 
 def run(
     command: Sequence[str],
     *,
     conflist: Json | None = None,
-    timeout: float = 60.0,
-    env: Mapping[str, str] | None = None,
+    timeout: float = 120.0,
+    extra_env: Mapping[str, str] | None = None,
     spec_version: str = NEWEST,
     level: str = "must",
     script: Mapping[str, Any] | None = None,
@@ -80,7 +85,7 @@ def run(
             directory of plugins, that of configurations, the file in it and the directory of records.
         conflist: The network; one with three plugins unless given. Its types become recording plugins.
         timeout: How long the command may take, in seconds; then it is ended, and judged none the less.
-        env: More variables for the command.
+        extra_env: More variables for the command.
         spec_version: The newest version of the specification the runtime claims to follow.
         level: must, should or field: failures below it are warnings.
         script: What recording plugins do wrong, by plugin and CNI_COMMAND:
@@ -103,9 +108,11 @@ def run(
     with tempfile.TemporaryDirectory(prefix="cni-conformance-", ignore_cleanup_errors=True) as base:
         place = _Place(base)
         place.prepare(network, [*types, *_ALSO], script or {})
-        ended = _run(_filled(command, place), {**place.variables, **(env or {})}, timeout)
+        ended = _run(_filled(command, place), {**place.variables, **(extra_env or {})}, timeout)
         calls = _recorded(place.record, linger)
-    seen = Recording(calls=calls, conflist=network, spec_version=spec_version)
+    seen = Recording(
+        calls=calls, conflist=network, spec_version=spec_version, was_ended=ended.was_late
+    )
     problem = ended.problem or ("" if calls else "the command called none of the recording plugins")
     report = Report(
         suite_version=SUITE_VERSION,
@@ -118,7 +125,11 @@ def run(
         started=started.isoformat(timespec="seconds"),
         seconds=round(time.monotonic() - begin, 2),
         observed=["calls of plugins"],
-        not_observed={"command": ended.note} if ended.note else {},
+        not_observed={
+            what: why
+            for what, why in (("calls of plugins", problem), ("command", ended.note))
+            if why
+        },
         command=list(command),
         results=[] if problem else rules.judge(seen, level),
     )
@@ -194,7 +205,7 @@ def install(bin: str, types: Sequence[str], record: str) -> None:
     )
     _write(program, source, 0o644)
     # Through a shell: the first line of a script takes one argument, of limited length.
-    words = [sys.executable, "-IS", program, os.path.abspath(record)]
+    words = [sys.executable, "-ISB", program, os.path.abspath(record)]
     launcher = f'#!/bin/sh\nexec {shlex.join(words)} "$0" "$@"\n'
     for type in types:
         _write(os.path.join(bin, type), launcher, 0o755)
@@ -225,6 +236,7 @@ class _Ended:
     stderr: str = ""
     problem: str = ""
     note: str = ""
+    was_late: bool = False
 
 
 def _run(command: list[str], variables: dict[str, str], timeout: float) -> _Ended:
@@ -241,17 +253,19 @@ def _run(command: list[str], variables: dict[str, str], timeout: float) -> _Ende
             )
         except (OSError, ValueError) as failure:
             return _Ended(problem=f"the command could not be run: {failure}")
-        note, exit_code = "", None
+        note, exit_code, was_late = "", None, False
         try:
             exit_code = process.wait(timeout)
         except subprocess.TimeoutExpired:
-            note = f"it did not end within {timeout:g} s and was ended"
+            note, was_late = f"it did not end within {timeout:g} s and was ended", True
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
         texts = [_text(each) for each in (stdout, stderr)]
-    return _Ended(exit_code=exit_code, stdout=texts[0], stderr=texts[1], note=note)
+    return _Ended(
+        exit_code=exit_code, stdout=texts[0], stderr=texts[1], note=note, was_late=was_late
+    )
 
 
 def _text(file: Any) -> str:

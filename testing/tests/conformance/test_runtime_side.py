@@ -25,6 +25,7 @@ from cni_conformance._versions import VERSIONS, at_least
 from cni_conformance.report import html, json_file, junit
 from cni_conformance.runtime_side import (
     default_conflist,
+    exit_status,
     install,
     read_conflist,
     run,
@@ -57,6 +58,7 @@ class Trace:
     conflist: dict[str, Any] = attrs.field(factory=default_conflist)
     version: str = "1.1.0"
     fails: set[tuple[str, str]] = attrs.field(factory=set)
+    was_ended: bool = False
     calls: list[Call] = attrs.field(factory=list)
     results: dict[str, Any] = attrs.field(factory=dict)
 
@@ -170,8 +172,18 @@ class Trace:
         self.calls.sort(key=lambda call: call.started)
         return self
 
+    def mended(self) -> Trace:
+        """Nothing fails from now on."""
+        self.fails = set()
+        return self
+
     def judged(self, spec_version: str = "1.1.0") -> dict[str, Result]:
-        seen = Recording(calls=self.calls, conflist=self.conflist, spec_version=spec_version)
+        seen = Recording(
+            calls=self.calls,
+            conflist=self.conflist,
+            spec_version=spec_version,
+            was_ended=self.was_ended,
+        )
         return {result.requirement: result for result in judge(seen, "field")}
 
 
@@ -188,11 +200,25 @@ def failing(*plugins: str, command: str = "ADD") -> Trace:
     return Trace(fails={(plugin, command) for plugin in plugins})
 
 
-def half_added() -> Trace:
+def half_added(*, was_ended: bool = False) -> Trace:
     """The second plugin fails at ADD."""
     trace = failing(SECOND).chain("ADD", [FIRST, SECOND])
     trace.results.clear()
+    trace.was_ended = was_ended
     return trace
+
+
+TWICE = {"name": "n", "cniVersion": "1.1.0", "plugins": [{"type": "a"}, {"type": "a"}]}
+
+
+def by_turns(*traces: Trace) -> Trace:
+    """A call of each, then the next of each; none at the same time."""
+    calls = [call for each in zip(*(trace.calls for trace in traces), strict=True) for call in each]
+    moved = [
+        attrs.evolve(call, number=number, started=10 * number, ended=10 * number + 5)
+        for number, call in enumerate(calls, start=1)
+    ]
+    return attrs.evolve(traces[0], calls=moved)
 
 
 def named(results: dict[str, Result], status: Status) -> set[str]:
@@ -253,12 +279,7 @@ GOOD: dict[str, Callable[[], Trace]] = {
         .call("ADD", "loopback", "c1", "lo", request={"type": "loopback", "name": "lo"})
         .add()
     ),
-    "a plugin twice in the list": lambda: (
-        Trace({"name": "n", "cniVersion": "1.1.0", "plugins": [{"type": "a"}, {"type": "a"}]})
-        .add()
-        .check()
-        .delete()
-    ),
+    "a plugin twice in the list": lambda: Trace(TWICE).add().check().delete(),
     "arguments with a semicolon at the end": lambda: Trace().add(env={"CNI_ARGS": "A=1;"}),
     "arguments with an empty value": lambda: Trace().add(env={"CNI_ARGS": "A=;B=x=y"}),
     "a caller that cannot be seen": lambda: Trace().add(parent_netns=None),
@@ -270,6 +291,20 @@ GOOD: dict[str, Callable[[], Trace]] = {
     "arguments in another order": lambda: (
         Trace().add().delete(env={"CNI_ARGS": "K8S_POD_NAME=web;IgnoreUnknown=1"})
     ),
+    "GC and STATUS by turns": lambda: by_turns(Trace().gc(), Trace().status()),
+    "a plugin twice in the list, and a DEL that fails": lambda: (
+        Trace(TWICE, fails={("a", "DEL")}).add().chain("DEL", ["a"]).mended().delete()
+    ),
+    "a list that still has what could not be deleted": lambda: (
+        failing(SECOND, command="DEL").add().chain("DEL", [THIRD, SECOND]).gc("c1").delete()
+    ),
+    "a list that has what was added anew": lambda: Trace().add().delete().add().gc("c1"),
+    "a number beyond all floats": lambda: Trace(
+        default_conflist() | {"plugins": [{"type": FIRST, "n": 10**400}]}
+    ).add(),
+    "a life cut short in ADD": lambda: Trace(was_ended=True).chain("ADD", [FIRST, SECOND]),
+    "a life cut short in DEL": lambda: Trace(was_ended=True).add().chain("DEL", [THIRD]),
+    "a life cut short after an ADD that failed": lambda: half_added(was_ended=True),
     "an empty runtimeConfig": lambda: Trace().add(request={"runtimeConfig": {}}),
     "a number written otherwise": lambda: Trace(
         default_conflist() | {"plugins": [{"type": FIRST, "n": 1.0}]}
@@ -321,6 +356,13 @@ BAD: list[tuple[str, str, Callable[[], Trace]]] = [
     ("request/4", "rounded", lambda: Trace().add().edited(0, large=[2**53, 2**64])),
     ("request/4", "nested", lambda: Trace().add().edited(1, deeper={"large": {"still": -(2**53)}})),
     ("request/5", "as it stood", lambda: Trace().add().edited(0, **cni_dev())),
+    (
+        "request/5",
+        "attachments of the file",
+        lambda: Trace(default_conflist() | {"plugins": [{"type": FIRST, VALID: []}]}).add(
+            request={VALID: []}
+        ),
+    ),
     ("request/6", "as it stood", lambda: Trace().add(request={"capabilities": {"mac": True}})),
     ("request/7", "not declared", lambda: Trace().add().edited(0, runtimeConfig={**PORTS, "x": 1})),
     ("request/7", "false", lambda: Trace().add().edited(0, runtimeConfig={**PORTS, "aliases": 1})),
@@ -353,6 +395,8 @@ BAD: list[tuple[str, str, Callable[[], Trace]]] = [
     ("lifecycle/4", "in the midst of ADD", lambda: Trace().add().gc("c1").moved(3, -23)),
     ("lifecycle/4", "ADD before its end", lambda: Trace().gc().add().moved(3, -12)),
     ("lifecycle/5", "never", half_added),
+    ("lifecycle/5", "GC in its place", lambda: half_added().gc()),
+    ("lifecycle/5", "never, and more after it", lambda: half_added(was_ended=True).mended().add()),
     (
         "lifecycle/5",
         "only after another",
@@ -385,6 +429,8 @@ BAD: list[tuple[str, str, Callable[[], Trace]]] = [
     ("configuration/2", "GC", lambda: without_check_and_gc().gc()),
     ("gc/1", "missing", lambda: Trace().gc(request={VALID: REMOVED})),
     ("gc/1", "null", lambda: Trace().gc(request={VALID: None})),
+    ("gc/1", "no strings", lambda: Trace().add().gc(request={VALID: [{"containerID": 1}]})),
+    ("gc/2", "deleted", lambda: Trace().add().delete().gc("c1")),
     ("gc/1", "half", lambda: Trace().gc(request={VALID: [{"containerID": "c1"}]})),
     ("versions/1", "0.3.1", lambda: of("0.3.1").add().check()),
     ("versions/2", "1.0.0", lambda: of("1.0.0").gc()),
@@ -745,8 +791,9 @@ def test_a_run_without_records_is_no_verdict(command: list[str], problem: str) -
     found = run(command)
 
     assert problem in found.problem
-    assert found.exit_status == 3
+    assert found.exit_status == exit_status(found.report) == 3
     assert found.report.results == []
+    assert problem in found.report.not_observed["calls of plugins"]
 
 
 def test_a_command_that_does_not_end_is_ended_and_judged() -> None:
@@ -779,6 +826,8 @@ def test_calls_in_the_background_are_waited_for() -> None:
         '{"plugins": [{"type": "a/b"}]}',
         '{"plugins": [{}]}',
         '{"plugins": [{"type": "a"}], "cniVersion": "9"}',
+        '{"plugins": [{"type": "a"}], "cniVersions": "1.0.0"}',
+        '{"plugins": [{"type": "a"}], "cniVersions": [1]}',
     ],
 )
 def test_a_configuration_that_cannot_be_used_is_refused(tmp_path: Path, content: str) -> None:
