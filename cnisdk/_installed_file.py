@@ -13,6 +13,8 @@ from typing import Final
 
 import attrs
 
+from cnisdk import _directories
+
 
 _MARK: Final = ".cnisdk-tmp."
 _STALE_SECONDS: Final = 600
@@ -83,7 +85,7 @@ def directory(path: str, *, make: bool = True) -> Generator[Place, None, None]:
     """
     try:
         if make:
-            os.makedirs(path, mode=0o755, exist_ok=True)
+            _directories.make(path, 0o755)
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as failure:
         raise _refused(path, failure) from failure

@@ -13,7 +13,7 @@ from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from cnisdk import errors
+from cnisdk import _directories, errors
 from cnisdk._names import short_hash
 
 
@@ -63,7 +63,7 @@ def serialised(
     directory = os.path.join(run_dir(env), "lock")
     with ExitStack() as held:
         try:
-            os.makedirs(directory, mode=0o700, exist_ok=True)
+            _directories.make(directory, 0o700)
             network = os.path.join(directory, f"{plugin}-{short_hash(network_name)}")
             mode = fcntl.LOCK_EX if verb == "GC" else fcntl.LOCK_SH
             holder = f"{verb} of {attachment or f'network {network_name}'}"

@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 
 import attrs
 
+from cnisdk import _directories
 from cnisdk._config import INPUT, source_of
 from cnisdk._locks import run_dir
 
@@ -55,7 +56,7 @@ def write(
             "env": _kept(env, secrets),
             "stdin": _redacted(document, secrets),
         }
-        os.makedirs(where, mode=0o700, exist_ok=True)
+        _directories.make(where, 0o700)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         fd = os.open(os.path.join(where, f"{name}.json"), flags, 0o600)
         try:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 
-from cnisdk import errors
+from cnisdk import _directories, errors
 
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -53,7 +53,7 @@ def open_directory(path: str, *, create_mode: int | None = None) -> int:
         if create_mode is None:
             raise
     parent = os.path.dirname(os.path.abspath(path))
-    os.makedirs(parent, mode=0o755, exist_ok=True)
+    _directories.make(parent, 0o755)
     with suppress(FileExistsError):
         os.mkdir(path, create_mode)
         parent_fd = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

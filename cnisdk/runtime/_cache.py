@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 
 import attrs
 
-from cnisdk import errors
+from cnisdk import _directories, errors
 from cnisdk._deadline import Deadline
 from cnisdk._locks import locked
 from cnisdk._names import Attachment
@@ -183,7 +183,7 @@ class Cache:
     @contextmanager
     def _alone(self) -> Generator[None]:
         """Names are chosen and given up by one process at a time."""
-        os.makedirs(self._results, mode=0o700, exist_ok=True)
+        _directories.make(self._results, 0o700)
         lock = os.path.join(lock_directory(self.directory), "cache")
         with locked(lock, fcntl.LOCK_EX, Deadline()):
             yield
@@ -192,7 +192,7 @@ class Cache:
 def lock_directory(cache_dir: str) -> str:
     """The directory of lock files; made when missing."""
     directory = os.path.join(cache_dir, "locks")
-    os.makedirs(directory, mode=0o700, exist_ok=True)
+    _directories.make(directory, 0o700)
     return directory
 
 

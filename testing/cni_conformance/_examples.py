@@ -67,9 +67,9 @@ class Examples:
         """Judge examples of a strategy; the smallest failure becomes a violation."""
         hypothesis = _hypothesis()
 
-        @hypothesis.seed(self.testbed.random.getrandbits(64))
+        @hypothesis.seed(self.testbed.random.getrandbits(64))  # type: ignore[untyped-decorator]
         @self._settings()
-        @hypothesis.given(strategy)
+        @hypothesis.given(strategy)  # type: ignore[untyped-decorator]
         def example(value: Any) -> None:
             if not self.over:
                 with self.one():
@@ -179,7 +179,7 @@ class Examples:
 
     def _settings(self) -> Settings:
         hypothesis = _hypothesis()
-        return hypothesis.settings(
+        chosen: Settings = hypothesis.settings(
             max_examples=self.count,
             stateful_step_count=self.steps,
             database=None,
@@ -190,6 +190,7 @@ class Examples:
             print_blob=False,
             verbosity=hypothesis.Verbosity.quiet,
         )
+        return chosen
 
 
 def prepare() -> None:

@@ -17,7 +17,9 @@ _DEPTH = 5
 def matching(schema: Json) -> st.SearchStrategy[Any]:
     """Values a schema allows; by hypothesis-jsonschema where that is installed."""
     if importlib.util.find_spec("hypothesis_jsonschema") is not None:
-        return importlib.import_module("hypothesis_jsonschema").from_schema(schema)
+        made: st.SearchStrategy[Any]
+        made = importlib.import_module("hypothesis_jsonschema").from_schema(schema)
+        return made
     return _of(schema, schema, _DEPTH)
 
 
@@ -77,7 +79,8 @@ def _strings(schema: Json) -> st.SearchStrategy[str]:
     if "examples" in schema:
         return st.sampled_from(schema["examples"])
     if "pattern" in schema:
-        return st.from_regex(schema["pattern"], fullmatch=schema["pattern"].startswith("^"))
+        pattern: str = schema["pattern"]
+        return st.from_regex(pattern, fullmatch=pattern.startswith("^"))
     shortest = schema.get("minLength", 0)
     return st.text(
         string.printable + "é日", min_size=shortest, max_size=schema.get("maxLength", shortest + 20)
@@ -88,7 +91,8 @@ def _referred(reference: str, root: Json) -> Json:
     found: Any = root
     for key in reference.removeprefix("#").strip("/").split("/"):
         found = found[key] if key else found
-    return found
+    section: Json = found
+    return section
 
 
 def _both(one: Json, other: Json) -> Json:

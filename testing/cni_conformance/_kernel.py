@@ -46,7 +46,7 @@ def setns(fd: int, kind: int) -> None:
 
 
 def mount(source: str, target: str, kind: str, flags: int = 0, options: str = "") -> None:
-    """Mount, as in mount(2)."""
+    """Put a file system into the tree of this mount namespace."""
     _call(
         "mount",
         source.encode(),

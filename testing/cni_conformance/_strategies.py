@@ -217,7 +217,7 @@ def configurations(config: Json, schema: Json | None) -> Strategy[Json]:
         return changed
     from cni_conformance._json_schema import matching
 
-    fixed = {key: config[key] for key in ("cniVersion", "name", "type") if key in config}
+    fixed: Json = {key: config[key] for key in ("cniVersion", "name", "type") if key in config}
     made = matching(schema).map(
         lambda value: {**value, **fixed} if isinstance(value, dict) else config
     )

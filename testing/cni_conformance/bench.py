@@ -127,7 +127,8 @@ def _alone(work: Callable[[], Json]) -> Json:
         raise _engine.HarnessError(str(outcome))
     if "blocked" in outcome:
         raise _engine.HarnessError(outcome["blocked"])
-    return outcome
+    figures: dict[str, Any] = outcome
+    return figures
 
 
 def _testbed(settings: _engine.Settings, facts: Facts) -> Testbed:
@@ -258,7 +259,7 @@ def _table(report: Json) -> Table:
     return table
 
 
-def _shown(value: float | None) -> str:
+def _shown(value: Any) -> str:
     if value is None:
         return "-"
     return f"{value:.1f}" if isinstance(value, float) else str(value)

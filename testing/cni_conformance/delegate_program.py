@@ -36,7 +36,7 @@ def main():
         "netns": os.stat("/proc/self/ns/net").st_ino,
         "started": started,
     }
-    path = os.path.join(BASE, "calls", "%d-%d.json" % (started, os.getpid()))
+    path = os.path.join(BASE, "calls", f"{started}-{os.getpid()}.json")
     with open(path + ".tmp", "w", encoding="utf-8", errors="surrogateescape") as file:
         json.dump(record, file)
     os.rename(path + ".tmp", path)
@@ -92,7 +92,7 @@ def reserved(owner):
             break
         except FileExistsError:
             number += 1
-    address = "10.88.%d.%d" % divmod(number, 256)
+    address = f"10.88.{number // 256}.{number % 256}"
     return {
         "ips": [{"address": address + "/16", "gateway": "10.88.0.1"}],
         "routes": [{"dst": "0.0.0.0/0"}],

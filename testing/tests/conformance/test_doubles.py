@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from cni_conformance import _engine, _profile
 from cni_conformance._case import cases
 from cni_conformance._outcome import Report, Status

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+
 from cni_conformance import _engine, _settings
 from cni_conformance._outcome import Status
-
 from cnisdk.install import install
 
 
