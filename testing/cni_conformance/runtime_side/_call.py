@@ -34,7 +34,7 @@ class Call:
         parent: The process that called.
         netns: The inode of the network namespace it ran in.
         parent_netns: That of the process that called; None when that could not be seen.
-        target: What CNI_NETNS names: `exists`, `is_netns`, `inode`.
+        target: What CNI_NETNS names: `exists`, `is_netns`, `inode`; None where it could not be seen.
         in_path: Whether a directory of CNI_PATH has this executable.
         descriptors: Its open descriptors and what they stand for.
         answer: What it wrote to standard output.

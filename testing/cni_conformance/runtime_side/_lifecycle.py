@@ -10,11 +10,11 @@ from cni_conformance.runtime_side._request import VALID, is_list_of_attachments
 from cni_conformance.runtime_side._rule import Findings, rule
 
 
-@rule("runtime/lifecycle/1", otherwise="no ADD was recorded")
+@rule("runtime/lifecycle/1", otherwise="the namespaces of no ADD could be seen")
 def namespace_exists_at_add(seen: Recording) -> Findings:
     """What is missing altogether is reported by the rule on parameters."""
     for call in seen.of("ADD"):
-        if not call.env.get("CNI_NETNS"):
+        if not call.env.get("CNI_NETNS") or call.target.get("exists") is None:
             continue
         problem = ""
         if not call.target.get("exists"):

@@ -68,9 +68,11 @@ def _describe(name):
 
 
 def _target_of(path):
-    """What CNI_NETNS names: whether it exists, is a network namespace, and which."""
+    """What CNI_NETNS names: whether it exists, is a network namespace, and which; None is unknown."""
     try:
         found = os.stat(path)
+    except PermissionError:
+        return {"exists": None, "is_netns": None, "inode": None}
     except (OSError, ValueError):
         return {"exists": False, "is_netns": False, "inode": None}
     # All namespaces are files of one kernel-internal file system.

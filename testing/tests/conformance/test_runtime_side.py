@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -31,6 +33,7 @@ from cni_conformance.runtime_side import (
     run,
     runtime_requirements,
 )
+from cni_conformance.runtime_side import recorder as recorder_module
 from cni_conformance.runtime_side._call import Call, read
 from cni_conformance.runtime_side._recording import Recording
 from cni_conformance.runtime_side.command import CONTEXT, runtime
@@ -282,6 +285,9 @@ GOOD: dict[str, Callable[[], Trace]] = {
     "a plugin twice in the list": lambda: Trace(TWICE).add().check().delete(),
     "arguments with a semicolon at the end": lambda: Trace().add(env={"CNI_ARGS": "A=1;"}),
     "arguments with an empty value": lambda: Trace().add(env={"CNI_ARGS": "A=;B=x=y"}),
+    "a namespace that cannot be seen": lambda: Trace().add(
+        target={"exists": None, "is_netns": None, "inode": None}
+    ),
     "a caller that cannot be seen": lambda: Trace().add(parent_netns=None),
     "a domain that is not the caller's": lambda: Trace().add(parent_netns=7),
     "empty variables at GC": lambda: Trace().gc(env={"CNI_CONTAINERID": "", "CNI_NETNS": ""}),
@@ -725,6 +731,20 @@ def test_descriptors_left_open_and_a_missing_namespace_are_noticed(recorder: Rec
     assert call.descriptors[str(left)] == "/dev/null"
     assert not call.in_path
     assert call.target == {"exists": False, "is_netns": False, "inode": None}
+
+
+def test_a_namespace_that_may_not_be_seen_is_not_called_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    program = runpy.run_path(str(Path(recorder_module.__file__)))
+    denied = os.strerror(errno.EACCES)
+
+    def stat(path: str) -> os.stat_result:
+        raise PermissionError(errno.EACCES, denied, path)
+
+    monkeypatch.setattr("os.stat", stat)
+
+    assert program["_target_of"]("/proc/1/ns/net")["exists"] is None
 
 
 # -- a run ----------------------------------------------------------------------------------------
