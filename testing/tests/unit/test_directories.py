@@ -46,5 +46,5 @@ def test_a_file_in_the_way_is_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(FileExistsError):
         _directories.make(str(tmp_path / "file"), 0o700)
-    with pytest.raises(NotADirectoryError):
+    with pytest.raises(FileExistsError):
         _directories.make(str(tmp_path / "file" / "below"), 0o700)
