@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cni_conformance._requirements import KINDS, Requirement, matches, requirements
+from cni_conformance._requirements import KINDS, Requirement, every_requirement, matches
 from cni_conformance._versions import NEWEST, VERSIONS
 
 
@@ -89,7 +89,7 @@ class UnknownRequirement(KeyError):
     """No requirement has the id; the message names ids that are close."""
 
     def __init__(self, unknown: str) -> None:
-        known = requirements()
+        known = every_requirement()
         self.close = [name for name in known if matches(name, unknown)]
         if not self.close:
             lower = list(dict.fromkeys(name.lower() for name in known))
@@ -174,7 +174,7 @@ def explain(id: str, console: Console) -> None:
     Raises:
         UnknownRequirement: No requirement has this id.
     """
-    row = requirements().get(id)
+    row = every_requirement().get(id)
     if row is None:
         raise UnknownRequirement(id)
     console.print(Text.assemble((row.id, "bold"), "  ", (row.level, LEVEL_STYLES[row.level])))

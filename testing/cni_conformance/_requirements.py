@@ -6,6 +6,7 @@ import fnmatch
 import functools
 import importlib.resources
 import tomllib
+from typing import Any
 
 from attrs import field, frozen
 
@@ -70,14 +71,29 @@ class Requirement:
 
 @functools.cache
 def requirements() -> dict[str, Requirement]:
-    """All requirements by id, in the order of the file."""
-    text = importlib.resources.files(__package__).joinpath("requirements.toml").read_text("utf-8")
-    rows = tomllib.loads(text)["requirement"]
+    """What binds plugins, by id, in the order of the file."""
+    return _read("requirements.toml")
+
+
+@functools.cache
+def runtime_requirements() -> dict[str, Requirement]:
+    """What binds runtimes, by id, in the order of the file."""
+    return _read("runtime_side/rules.toml", kinds=("runtime",))
+
+
+def every_requirement() -> dict[str, Requirement]:
+    """Both, for whoever explains an id."""
+    return {**requirements(), **runtime_requirements()}
+
+
+def _read(file: str, **common: Any) -> dict[str, Requirement]:
+    package = importlib.resources.files("cni_conformance")
+    rows = tomllib.loads(package.joinpath(*file.split("/")).read_text("utf-8"))["requirement"]
     for row in rows:
         for key in ("kinds", "issues"):
             if key in row:
                 row[key] = tuple(row[key])
-    return {row["id"]: Requirement(**row) for row in rows}
+    return {row["id"]: Requirement(**row, **common) for row in rows}
 
 
 def matches(requirement: str, pattern: str) -> bool:

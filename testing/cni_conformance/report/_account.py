@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 
 from cni_conformance._outcome import Result, Status, Step
-from cni_conformance._requirements import requirements
+from cni_conformance._requirements import every_requirement
 from cni_conformance._versions import VERSIONS
 from cni_conformance.report._words import call_in_question, outcome_of
 
@@ -56,7 +56,7 @@ def name_of_group(group: list[Result]) -> str:
 def of_failure(group: list[Result], *, verbose: bool) -> Iterator[tuple[str, str]]:
     """Labels and texts for a group, shown by its last result."""
     result = group[-1]
-    requirement = requirements().get(result.requirement)
+    requirement = every_requirement().get(result.requirement)
     if requirement:
         yield "asked", requirement.text
     yield "test", result.title

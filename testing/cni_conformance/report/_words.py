@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from cni_conformance._outcome import Report, Result, Status, Step
-from cni_conformance._requirements import COUNTED_LEVELS, LEVELS, requirements
+from cni_conformance._requirements import COUNTED_LEVELS, LEVELS, every_requirement
 
 
 # From the worst to the least: what a requirement with several results comes to.
@@ -39,6 +39,7 @@ _FAMILIES = {
     "field": "Field",
     "sec": "Security",
     "perf": "Measurements",
+    "runtime": "Runtime",
 }
 
 # Control characters, halves of surrogate pairs, what reorders text, and what XML forbids.
@@ -71,7 +72,7 @@ def family_of(section: str) -> tuple[str, str]:
 
 def by_section(results: Iterable[Result]) -> dict[str, list[Result]]:
     """Results by section, in the order of the requirements."""
-    known = list(requirements())
+    known = list(every_requirement())
     order = {name: number for number, name in enumerate(known)}
     first = {section_of(name): order[name] for name in reversed(known)}
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cni_conformance._outcome import Report, Result, Status
-from cni_conformance._requirements import requirements
+from cni_conformance._requirements import every_requirement
 from cni_conformance.report import _file
 from cni_conformance.report._words import (
     SEVERITY,
@@ -178,7 +178,7 @@ def _told(row: _Row) -> Iterator[Text]:
     statuses = [str(status or "not in the report") for status in row.statuses]
     outcome = f"A {statuses[0]}, B {statuses[1]}"
     yield Text.assemble(f"  {printable(row.id)}", (f"  {row.level}  {outcome}", "dim"))
-    requirement = requirements().get(row.id)
+    requirement = every_requirement().get(row.id)
     if requirement:
         yield Text(f"    {requirement.text}")
     if all(row.violated):

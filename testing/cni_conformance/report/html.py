@@ -20,7 +20,7 @@ import attrs
 
 from cni_conformance._catalogue import issue_url
 from cni_conformance._outcome import Report, Result, Status
-from cni_conformance._requirements import requirements
+from cni_conformance._requirements import every_requirement
 from cni_conformance.report import _file
 from cni_conformance.report._words import (
     SEVERITY,
@@ -74,7 +74,7 @@ def page(title: str, *, data: Any, scripts: Iterable[str], plain: str) -> str:
 
 def told_requirements(ids: Iterable[str]) -> dict[str, dict[str, Any]]:
     """What the page says of requirements, by id."""
-    rows = [requirements()[name] for name in dict.fromkeys(ids) if name in requirements()]
+    rows = [every_requirement()[name] for name in dict.fromkeys(ids) if name in every_requirement()]
     return {
         row.id: {
             **{key: getattr(row, key) for key in ("text", "clause", "url", "why", "fix")},
@@ -163,7 +163,7 @@ def _plain(report: Report) -> Iterator[str]:
             yield f"<li>{WORDS[status]}: {counts[status]}</li>"
     yield "</ul>"
     for result in report.of_status(Status.ERROR, *VIOLATED):
-        requirement = requirements().get(result.requirement)
+        requirement = every_requirement().get(result.requirement)
         yield f"<h2>{_text(f'{result.requirement} ({result.status}): {name_of(result)}')}</h2>"
         if requirement:
             yield f"<p>{_text(requirement.text)}</p>"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
 from cni_conformance._outcome import Report, Result, Status, Step
-from cni_conformance._requirements import requirements
+from cni_conformance._requirements import every_requirement
 from cni_conformance.report import _file
 from cni_conformance.report._words import by_section, name_of, outcome_of, printable
 
@@ -108,7 +108,7 @@ def _testcase(result: Result, seconds: float) -> ET.Element:
 
 def _account(result: Result) -> Iterator[str]:
     """All that is known of a failure."""
-    requirement = requirements().get(result.requirement)
+    requirement = every_requirement().get(result.requirement)
     if requirement:
         yield requirement.text
         yield f"{requirement.clause} <{requirement.url}>" if requirement.url else requirement.clause

@@ -5,8 +5,8 @@ On the command line: `cni-conformance runtime COMMAND...`. From Python: `run(COM
 
 from __future__ import annotations
 
+from cni_conformance._requirements import runtime_requirements
 from cni_conformance.runtime_side._configuration import default_conflist, read_conflist
-from cni_conformance.runtime_side._rule import runtime_requirements
 from cni_conformance.runtime_side.session import RuntimeReport, exit_status, install, run
 
 

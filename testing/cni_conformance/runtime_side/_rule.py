@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-import importlib.resources
-import tomllib
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from attrs import frozen
 
-from cni_conformance._requirements import Requirement
 from cni_conformance.runtime_side._call import Call
 from cni_conformance.runtime_side._recording import Recording
 
@@ -59,15 +54,3 @@ def rule(
 def registered() -> dict[str, Rule]:
     """The rules of the modules that have been imported, by id."""
     return _rules
-
-
-@functools.cache
-def runtime_requirements() -> dict[str, Requirement]:
-    """What binds a runtime, by id, in the order of `rules.toml`."""
-    text = (
-        importlib.resources.files("cni_conformance.runtime_side")
-        .joinpath("rules.toml")
-        .read_text("utf-8")
-    )
-    rows: list[dict[str, Any]] = tomllib.loads(text)["requirement"]
-    return {row["id"]: Requirement(**row, kinds=("runtime",)) for row in rows}

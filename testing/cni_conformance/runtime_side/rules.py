@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from cni_conformance._outcome import Result, Status, Step
-from cni_conformance._requirements import COUNTED_LEVELS, LEVELS, Requirement
+from cni_conformance._requirements import COUNTED_LEVELS, LEVELS, Requirement, runtime_requirements
 from cni_conformance._versions import at_least
 from cni_conformance.runtime_side import _lifecycle, _parameters, _request
 from cni_conformance.runtime_side._call import Call
 from cni_conformance.runtime_side._recording import Recording
-from cni_conformance.runtime_side._rule import Rule, registered, runtime_requirements
+from cni_conformance.runtime_side._rule import Rule, registered
 
 
 __all__ = ["judge", "rules", "steps_of"]
