@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # breaks: sec/leak/1
-"""The delegate inherits every descriptor the plugin was started with."""
+"""The delegate inherits every descriptor the plugin has, the container's namespace among them."""
 
 import os
 import subprocess
@@ -13,6 +13,11 @@ from interface import Interface
 
 
 class Broken(Interface):
+    def open_netns(self):
+        fd = super().open_netns()
+        os.set_inheritable(fd, True)
+        return fd
+
     def execute(self, program, command):
         done = subprocess.run(
             [program],

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # breaks: sec/inject/1
-"""CNI_IFNAME goes through a shell on its way to ip(8)."""
+"""The container id goes through a shell on its way to a line nobody reads."""
 
 import os
 import sys
@@ -13,12 +13,10 @@ from interface import Interface
 
 class Broken(Interface):
     def is_valid(self, variable, value):
-        if variable == "CNI_IFNAME":
-            return len(value) < 16 and not set(value) & set("/ ") and value.strip(".") != ""
-        return super().is_valid(variable, value)
+        return super().is_valid(variable, value[:1] if variable == "CNI_CONTAINERID" else value)
 
     def make_link(self, netns):
-        self.run("sh", "-c", f"echo making {self.ifname}")
+        self.run("sh", "-c", f"echo adding {self.containerid}")
         super().make_link(netns)
 
 

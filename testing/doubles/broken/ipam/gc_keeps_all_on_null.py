@@ -8,12 +8,14 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", ".."))
 
+from _cni import VALID_ATTACHMENTS
+
 from ipam import Ipam
 
 
 class Broken(Ipam):
     def valid_owners(self):
-        return super().valid_owners() or None
+        return None if self.config.get(VALID_ATTACHMENTS) is None else super().valid_owners()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # breaks: spec/1.1.0/GC/5
 # breaks: spec/1.1.0/GC/1
-# breaks: field/gc/4
 """GC is not passed on to the delegate, so that nobody collects."""
 
 import os

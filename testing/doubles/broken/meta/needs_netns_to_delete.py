@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # breaks: spec/1.1.0/DEL/8
 # breaks: spec/0.4.0/DEL/1
-# breaks: field/del/1
 """DEL without CNI_NETNS is refused."""
 
 import os

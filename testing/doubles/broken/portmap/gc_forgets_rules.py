@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # breaks: spec/1.1.0/GC/1
-# breaks: field/gc/4
 """GC succeeds and leaves the rules of containers that are gone."""
 
 import os
