@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from cni_conformance import _engine, _settings
-from cni_conformance._outcome import Report
+from cni_conformance._outcome import Report, Status
 from cni_conformance._requirements import matches, requirements
 from cni_conformance.runtime_side import command
 
@@ -173,7 +173,7 @@ def replay(
         recorded = json_file.read(path)
     except (OSError, ValueError) as failure:
         _usage(str(failure))
-    failed = [each for each in recorded.results if each.expected]
+    failed = recorded.of_status(Status.FAIL, Status.WARN, Status.KNOWN)
     wanted = [each.requirement for each in failed if is_file or matches(each.requirement, what)]
     if not wanted:
         _usage(f"nothing failed in {path}" if is_file else f"{what} did not fail in the last run")

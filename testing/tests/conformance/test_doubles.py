@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from cni_conformance import _engine, _profile
-from cni_conformance._case import cases
 from cni_conformance._outcome import Report, Status
 from cni_conformance._requirements import requirements
 
@@ -37,6 +36,7 @@ def run(kind: str, plugin: Path, select: frozenset[str] = frozenset()) -> Report
             cni_path=(str(DOUBLES),),
             level="field",
             select=tuple(select),
+            skip=("perf",),
             jobs=2,
         )
     )
@@ -54,19 +54,13 @@ def broken_by(double: Path) -> set[str]:
     return set(found)
 
 
-def spoken_of_with(ids: set[str]) -> frozenset[str]:
-    """What the cases that can find these violated can find violated besides."""
-    speaking = [case for case in cases().values() if ids & set(case.ids)]
-    return frozenset(name for case in speaking for name in case.ids) | ids
-
-
 @pytest.mark.parametrize("kind", CORRECT)
 def test_a_correct_double_passes_everything(kind: str) -> None:
     report = run(kind, DOUBLES / f"{kind}.py")
 
     assert violated(report) == {}
     skipped = {each.case: each.reason for each in report.of_status(Status.SKIP)}
-    assert skipped == {}
+    assert set(skipped.values()) <= {"left out with --skip"}, skipped
     assert report.of_status(Status.PASS)
 
 
@@ -91,4 +85,8 @@ def test_nearly_every_requirement_has_a_double() -> None:
     assert testable - covered == WITHOUT_DOUBLE
 
 
-WITHOUT_DOUBLE: set[str] = set()
+WITHOUT_DOUBLE = {
+    "field/dhcp/1",  # needs a DHCP server and a daemon
+    "spec/1.1.0/CHECK/9",  # a plugin that wants CNI_ARGS fails all calls of the suite, which has none
+    "spec/1.1.0/DEL/9",
+}
