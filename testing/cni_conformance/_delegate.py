@@ -72,7 +72,9 @@ class FakeDelegate:
             name: The name of the file: the `type` in a configuration.
             makes_interface: Whether it makes the interface too, as a delegate that is no IPAM plugin.
         """
-        program = importlib.resources.files(__package__).joinpath("delegate_program.py").read_text()
+        program = (
+            importlib.resources.files("cni_conformance").joinpath("delegate_program.py").read_text()
+        )
         path = f"{self.bin}/{name}"
         with open(path, "w", encoding="utf-8") as file:
             file.write(f"#!{sys.executable} -ISB\n{program}")

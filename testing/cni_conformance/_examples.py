@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from attrs import define, field
@@ -67,15 +67,15 @@ class Examples:
         """Judge examples of a strategy; the smallest failure becomes a violation."""
         hypothesis = _hypothesis()
 
-        @hypothesis.seed(self.testbed.random.getrandbits(64))  # type: ignore[untyped-decorator]
-        @self._settings()
-        @hypothesis.given(strategy)  # type: ignore[untyped-decorator]
         def example(value: Any) -> None:
             if not self.over:
                 with self.one():
                     judge(value)
 
-        self._run(example)
+        # Applied one by one: mypy does not know the decorators of a module that is imported late.
+        tried: Any = hypothesis.given(strategy)(example)
+        tried = self._settings()(tried)
+        self._run(hypothesis.seed(self.testbed.random.getrandbits(64))(tried))
 
     def of_machine(self, machine: Any) -> None:
         """Judge runs of a state machine, whose rules call `one`, `trying` and `fail`."""
@@ -94,7 +94,7 @@ class Examples:
         self._end = 0.0
 
     @contextlib.contextmanager
-    def one(self) -> Iterator[None]:
+    def one(self) -> Generator[None]:
         """One example: its steps begin here."""
         self.begin()
         with self.trying():
@@ -107,7 +107,7 @@ class Examples:
         self.testbed.forget_delegate_calls()
 
     @contextlib.contextmanager
-    def trying(self) -> Iterator[None]:
+    def trying(self) -> Generator[None]:
         """A part of an example that may be impossible here."""
         try:
             yield

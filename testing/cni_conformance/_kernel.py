@@ -6,7 +6,7 @@ import contextlib
 import ctypes
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator
 
 
 CLONE_NEWNS = 0x00020000
@@ -98,7 +98,7 @@ def die_with_parent() -> None:
 
 
 @contextlib.contextmanager
-def inside_netns(path: str) -> Iterator[None]:
+def inside_netns(path: str) -> Generator[None]:
     """Work in a network namespace for the length of a `with` block."""
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:

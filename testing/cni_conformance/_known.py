@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from attrs import field, frozen
 
@@ -75,5 +76,6 @@ def load(path: str) -> KnownFailures:
         unknown = sorted(set(row) - {"id", "reason", "expires", "plugin", "issue"})
         if unknown:
             raise KnownFailuresError(f"{path}: entry {number}: unknown key {unknown[0]!r}")
-        entries.append(KnownFailure(**{**row, "expires": expires}))
+        values: dict[str, Any] = {**row, "expires": expires}
+        entries.append(KnownFailure(**values))
     return KnownFailures(tuple(entries))

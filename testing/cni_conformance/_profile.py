@@ -105,7 +105,7 @@ _CONFIG_KEYS = frozenset({"name", "plugin", "network", "runtimeConfig", "args", 
 
 def built_in() -> list[str]:
     """The names of the profiles that come with the suite."""
-    folder = importlib.resources.files(__package__).joinpath("profiles")
+    folder = importlib.resources.files("cni_conformance").joinpath("profiles")
     names = [entry.name for entry in folder.iterdir()]
     return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
 
@@ -122,7 +122,9 @@ def load(name_or_file: str) -> Profile:
     if os.sep not in name_or_file and not name_or_file.endswith(".toml"):
         if name_or_file not in built_in():
             raise ProfileError(f"no profile {name_or_file!r}; built in are {', '.join(built_in())}")
-        resource = importlib.resources.files(__package__) / "profiles" / f"{name_or_file}.toml"
+        resource = (
+            importlib.resources.files("cni_conformance") / "profiles" / f"{name_or_file}.toml"
+        )
         return parse(resource.read_text("utf-8"), str(resource))
     try:
         text = Path(name_or_file).read_text("utf-8")

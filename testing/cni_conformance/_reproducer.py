@@ -46,7 +46,9 @@ def script(testbed: Testbed, case: Case) -> str:
     if any(step.delegate_calls for step in testbed.steps) or testbed.delegate.bin in "".join(
         step.env.get("CNI_PATH", "") for step in testbed.steps
     ):
-        program = importlib.resources.files(__package__).joinpath("delegate_program.py").read_text()
+        program = (
+            importlib.resources.files("cni_conformance").joinpath("delegate_program.py").read_text()
+        )
         for name in sorted(os.listdir(testbed.delegate.bin)):
             lines.append(_FAKE.format(base=testbed.delegate.base, name=name, program=program))
     for step in testbed.steps:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -267,7 +267,7 @@ def _writer(option: str) -> tuple[Callable[[Report, str], None], str]:
 
 
 @contextlib.contextmanager
-def _errors() -> Iterator[None]:
+def _errors() -> Generator[None]:
     try:
         yield
     except _settings.UsageError as failure:
