@@ -97,7 +97,7 @@ def delete_with_an_empty_netns(testbed: Testbed) -> None:
         left = [
             line
             for line in leftovers(testbed, before, after)
-            if label == "alive" or not _ours(line)
+            if line.startswith("+") and (label == "alive" or not _ours(line))
         ]
         testbed.expect(
             "field/del/1",
