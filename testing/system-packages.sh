@@ -9,7 +9,7 @@ set -euo pipefail
 # package | a program of it | what needs it
 needs='
 busybox-static              | busybox-static      | tests with container runtimes, which make an image of it
-chromium                    | chromium            | tests of the conformance suite's HTML reports, in a browser
+chromium                    | chromium            | tests of the HTML reports, in a browser
 containerd                  | containerd          | tests with containerd, by itself and as kubelet uses it
 containernetworking-plugins | /usr/lib/cni/bridge | interop tests against the Go plugins
 iproute2                    | ip                  | kernel tests

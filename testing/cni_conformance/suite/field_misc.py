@@ -423,11 +423,3 @@ def _ipv6(link: str, name: str) -> str:
             return file.read().strip()
     except OSError:
         return ""  # this kernel has no IPv6
-
-
-@case("field/dhcp/1", kinds=["ipam"])
-def leases_survive_a_restart(testbed: Testbed) -> None:
-    """A lease is renewed after a restart of the daemon."""
-    if os.path.basename(testbed.plugin) != "dhcp":
-        testbed.not_applicable("the plugin asks no DHCP server for its addresses")
-    testbed.not_applicable("needs a DHCP server and a daemon, which no profile can start yet")

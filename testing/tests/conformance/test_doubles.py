@@ -86,7 +86,6 @@ def test_nearly_every_requirement_has_a_double() -> None:
 
 
 WITHOUT_DOUBLE = {
-    "field/dhcp/1",  # needs a DHCP server and a daemon
     "spec/1.1.0/CHECK/9",  # a plugin that wants CNI_ARGS fails all calls of the suite, which has none
     "spec/1.1.0/DEL/9",
 }
