@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # breaks: spec/1.1.0/DEL/1
+# breaks: field/del/2
 # breaks: field/del/8
 """DEL sets the interface down where the container is still there, and leaves it."""
 
