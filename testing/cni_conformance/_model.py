@@ -64,11 +64,11 @@ class World:
         name = testbed.configuration.network
         one, two, three = (testbed.attachment(f"works{number}") for number in range(3))
         three.config = {"name": f"{name}-2"}
-        had_it = has_interface(one)
+        makes = testbed.kind in {"interface", "meta"} and not has_interface(one)
         call = one.add()
         if not call.ok or not call.result:
             testbed.block(f"needs an ADD that succeeds; {call.describe()}")
-        shows = testbed.kind in {"interface", "meta"} and not had_it and has_interface(one)
+        shows = makes and has_interface(one)
         pair, other = two.add().ok, three.add().ok
         given = [set(_results.addresses(each.result or {})) for each in (one, two)]
         commands = _working_commands(testbed, one, two, three)
