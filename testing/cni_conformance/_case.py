@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable
@@ -120,10 +121,14 @@ def case(
     return register
 
 
+@functools.cache
+def _load() -> None:
+    package = importlib.import_module("cni_conformance.suite")
+    for module in sorted(info.name for info in pkgutil.iter_modules(package.__path__)):
+        importlib.import_module(f"cni_conformance.suite.{module}")
+
+
 def cases() -> dict[str, Case]:
     """All cases of the suite by name, in the order of their files."""
-    if not _cases:
-        package = importlib.import_module("cni_conformance.suite")
-        for module in sorted(info.name for info in pkgutil.iter_modules(package.__path__)):
-            importlib.import_module(f"cni_conformance.suite.{module}")
+    _load()  # one file of them may have been imported by somebody else
     return dict(_cases)

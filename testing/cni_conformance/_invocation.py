@@ -110,6 +110,21 @@ class Running:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.process.pid, number)
 
+    def feed(self) -> None:
+        """Write what fits into the pipe, so that calls started together run together."""
+        pipe = self.process.stdin
+        assert pipe is not None
+        os.set_blocking(pipe.fileno(), False)
+        try:
+            while self._written < len(self.invocation.stdin):
+                self._written += os.write(pipe.fileno(), self.invocation.stdin[self._written :])
+        except BlockingIOError:
+            return
+        except BrokenPipeError:  # a plugin need not read what it does not need
+            pass
+        with contextlib.suppress(BrokenPipeError):
+            pipe.close()
+
     def finish(self) -> Invocation:
         """Feed, read and wait until the call has ended or its time is over."""
         call = self.invocation
@@ -133,6 +148,8 @@ class Running:
         outputs = {"stdout": bytearray(), "stderr": bytearray()}
         for name in ("stdin", *outputs):
             pipe = getattr(self.process, name)
+            if pipe.closed:
+                continue
             os.set_blocking(pipe.fileno(), False)
             event = selectors.EVENT_WRITE if name == "stdin" else selectors.EVENT_READ
             selector.register(pipe, event, name)
@@ -159,18 +176,10 @@ class Running:
         return False
 
     def _feed(self, selector: selectors.BaseSelector, pipe: Any) -> None:
-        data = self.invocation.stdin
-        try:
-            self._written += os.write(pipe.fileno(), data[self._written : self._written + 65536])
-            if self._written < len(data):
-                return
-        except BlockingIOError:
-            return
-        except BrokenPipeError:  # a plugin need not read what it does not need
-            pass
         selector.unregister(pipe)
-        with contextlib.suppress(BrokenPipeError):
-            pipe.close()
+        self.feed()
+        if not pipe.closed:
+            selector.register(pipe, selectors.EVENT_WRITE, "stdin")
 
     def _read(self, selector: selectors.BaseSelector, pipe: Any, output: bytearray) -> None:
         try:
@@ -250,4 +259,6 @@ def start(
         start_new_session=True,
     )
     call = Invocation(command=command, argv=argv, env=env, stdin=stdin)
-    return Running(invocation=call, process=process, limit=limit)
+    running = Running(invocation=call, process=process, limit=limit)
+    running.feed()
+    return running

@@ -186,9 +186,9 @@ def add_hands_prev_result_on(testbed: Testbed) -> None:
     ]
     everything = not _results.interfaces(result) and not given
     if everything:
-        name = "spec/1.1.0/ADD/3"
+        old = testbed.version not in {"1.0.0", "1.1.0"}
         testbed.require(
-            name,
+            "spec/0.3.0/chaining/1" if old else "spec/1.1.0/ADD/3",
             condition=False,
             expected="the result contains the prevResult",
             actual=f"the result has neither interfaces nor ips: {result}",
