@@ -388,6 +388,7 @@ def _expect_first_alone(
 @case("field/del/6")
 def delete_of_a_stranger(testbed: Testbed) -> None:
     """DEL for a container id that was never added leaves the one that lives there alone."""
+    _expect_nothing_made(testbed)
     resident = testbed.attached("resident")
     before = testbed.observe()
     stranger = attrs.evolve(
@@ -408,3 +409,20 @@ def delete_of_a_stranger(testbed: Testbed) -> None:
         actual=f"{len(gone)} things of the attachment are gone, see the list",
         diff=gone,
     )
+
+
+def _expect_nothing_made(testbed: Testbed) -> None:
+    """DEL on a machine where nothing is attached makes no rules, links or settings either."""
+    nobody = testbed.attachment("nobody")
+    kernel = ("link", "address", "route", "rule", "qdisc", "filter", "firewall", "sysctl")
+    before = testbed.observe().only(*kernel)
+    call = nobody.delete()
+    made = before.diff(testbed.observe().only(*kernel))
+    if call.ok:
+        testbed.expect(
+            "field/del/6",
+            not made,
+            expected="DEL makes nothing on a machine where nothing is attached",
+            actual=f"{len(made)} differences, see the list",
+            diff=made,
+        )
