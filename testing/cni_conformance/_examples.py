@@ -34,6 +34,7 @@ class _Found:
     actual: str
     diff: list[str]
     steps: list[Step]
+    times: int = 1
 
     @property
     def size(self) -> tuple[int, int]:
@@ -57,8 +58,7 @@ class Examples:
     seconds: float = 30.0
     steps: int = 8
     _tried: int = 0
-    _failures: int = 0
-    _smallest: _Found | None = None
+    _found: dict[str, _Found] = field(factory=dict)
     _blocked: str = ""
     _setup: list[Step] = field(factory=list)
     _end: float = 0.0
@@ -131,44 +131,43 @@ class Examples:
         self, requirement: str, *, expected: str, actual: str, diff: list[str] | None = None
     ) -> NoReturn:
         """End the example with what it has shown."""
-        self._failures += 1
+        if not self._found:
+            self._end = min(self._end, time.monotonic()) + self.seconds / 2
         steps = self.testbed.steps[len(self._setup) :]
         found = _Found(requirement, expected, actual, diff or [], steps)
-        first = self._smallest is None
-        if first:
-            self._end = min(self._end, time.monotonic()) + self.seconds / 2
-        smallest = self._smallest or found
-        if first or (found.requirement == smallest.requirement and found.size <= smallest.size):
-            self._smallest = found
+        known = self._found.get(requirement)
+        if known is not None:
+            found.times = known.times + 1
+            if known.size < found.size:
+                known.times, found = found.times, known
+        self._found[requirement] = found
         raise Failure(requirement)
 
     def _run(self, test: Callable[[], None]) -> None:
         errors = importlib.import_module("hypothesis.errors")
         self._setup = list(self.testbed.steps)
         self._end = time.monotonic() + self.seconds
-        reproduced = True
-        try:
+        with contextlib.suppress(Failure, errors.Flaky):
             test()
-        except Failure:
-            pass
-        except errors.Flaky:
-            # Of examples left out because the time was over nothing can be said.
-            reproduced = self._failures > 1 or self.over
         self.testbed.steps[:] = self._setup
-        self._conclude(reproduced=reproduced)
+        self._conclude()
 
-    def _conclude(self, *, reproduced: bool) -> None:
-        testbed, found = self.testbed, self._smallest
-        if found is None:
+    def _conclude(self) -> None:
+        testbed = self.testbed
+        if not self._found:
             if self._blocked:
                 testbed.block(self._blocked)
             testbed.note("note", f"{self._tried} generated examples, and no failure")
             return
+        # Hypothesis repeats what it reports, unless there was no time left.
+        certain = [each for each in self._found.values() if each.times > 1 or self.over]
+        found = min(certain or self._found.values(), key=lambda each: each.size)
         testbed.steps += found.steps
-        if not reproduced:
+        if not certain:
             testbed.note("note", f"seen once and not again: {found.requirement}: {found.actual}")
             return
-        testbed.note("note", f"the smallest of {self._failures} failing examples")
+        failures = sum(each.times for each in self._found.values())
+        testbed.note("note", f"the smallest of {failures} failing examples")
         testbed.expect(
             found.requirement,
             condition=False,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+from collections.abc import Callable
 
 from attrs import define, field
 from hypothesis import strategies as st
@@ -21,7 +22,6 @@ from cni_conformance._testbed import Attachment, Testbed
 from cni_conformance._versions import has_command
 
 
-_CONTAINERS = ("pod", "pod1", "pod12", "pods")  # which a search by prefix confuses
 _GONE = {"ipam": "spec/1.1.0/DEL/4", "chained": "spec/1.1.0/DEL/3"}
 _MOST_CONTAINERS = 240  # the subnets a chained plugin's containers are given
 
@@ -112,14 +112,12 @@ class Slot:
     """One attachment of the model.
 
     Attributes:
-        name: Of its containers.
         network: The name of its network.
         state: absent, live, or vanished: its container died without DEL.
         attachment: What it is in the testbed, once it was added.
         disturbed_by: The requirement that the last call broke if something is wrong with it now.
     """
 
-    name: str
     network: str
     state: str = "absent"
     attachment: Attachment | None = None
@@ -129,8 +127,13 @@ class Slot:
     def container(self) -> Attachment:
         """The attachment of a slot that was added."""
         if self.attachment is None:
-            raise LookupError(self.name)
+            raise LookupError("not added yet")
         return self.attachment
+
+    @property
+    def name(self) -> str:
+        """The id of its container."""
+        return self.container.container_id
 
     @property
     def addresses(self) -> set[str]:
@@ -149,9 +152,9 @@ class Attachments(RuleBasedStateMachine):
         self.examples, self.testbed = world.examples, world.testbed
         self.example = next(world.numbers)
         self.slots = [
-            Slot(name, world.networks[number % len(world.networks)])
-            for number, name in enumerate(_CONTAINERS[: world.size])
+            Slot(world.networks[number % len(world.networks)]) for number in range(world.size)
         ]
+        self.containers = 0
         self.examples.begin()
 
     # -- rules -------------------------------------------------------------------------------------
@@ -160,7 +163,7 @@ class Attachments(RuleBasedStateMachine):
     @rule(data=st.data())
     def add(self, data: st.DataObject) -> None:
         """ADD of an attachment that does not exist: it succeeds, with addresses nobody has."""
-        slot = data.draw(st.sampled_from(self.of_state("absent")))
+        slot = data.draw(self.slots_where(lambda slot: slot.state == "absent"))
         if self.examples.over:
             return
         with self.examples.trying():
@@ -178,18 +181,20 @@ class Attachments(RuleBasedStateMachine):
             self.expect_own_addresses(slot)
             self.disturb("spec/1.1.0/concurrency/1", slot)
 
-    @precondition(lambda self: self.known())
+    @precondition(lambda self: any(map(_can_be_deleted, self.slots)))
     @rule(data=st.data())
     def delete(self, data: st.DataObject) -> None:
         """DEL of an attachment that exists, is gone already, or whose container is: it succeeds."""
-        slot = data.draw(st.sampled_from(self.known()))
+        slot = data.draw(self.slots_where(_can_be_deleted))
         if self.examples.over:
             return
         call = slot.container.delete()
-        was, here = slot.state, os.path.exists(slot.container.netns)
-        requirement = "spec/1.1.0/DEL/1" if was == "live" else "spec/1.1.0/DEL/6"
-        if not here:
-            requirement = _GONE.get(self.testbed.kind, "spec/1.1.0/DEL/5")
+        was = slot.state
+        requirement = {
+            "live": "spec/1.1.0/DEL/1",
+            "absent": "spec/1.1.0/DEL/6",
+            "vanished": _GONE.get(self.testbed.kind, "spec/1.1.0/DEL/5"),
+        }[was]
         about = {"live": "that exists", "vanished": "whose namespace is gone"}.get(
             was, "that was deleted before"
         )
@@ -201,12 +206,14 @@ class Attachments(RuleBasedStateMachine):
         )
         slot.state = "absent"
         self.disturb("field/del/6" if was == "absent" else "spec/1.1.0/DEL/1", slot)
+        beside = [each for each in self.of_state("live") if each.network == slot.network]
+        self.expect_intact(*beside[:1])
 
     @precondition(lambda self: "CHECK" in self.world.commands and self.of_state("live"))
     @rule(data=st.data())
     def check(self, data: st.DataObject) -> None:
         """CHECK of an attachment that exists: it succeeds, whatever happened to others."""
-        slot = data.draw(st.sampled_from(self.of_state("live")))
+        slot = data.draw(self.slots_where(lambda slot: slot.state == "live"))
         if self.examples.over:
             return
         self.expect_intact(slot)
@@ -216,7 +223,7 @@ class Attachments(RuleBasedStateMachine):
     @rule(data=st.data())
     def vanish(self, data: st.DataObject) -> None:
         """The container dies: its namespace goes, and nobody calls DEL yet."""
-        slot = data.draw(st.sampled_from(self.of_state("live")))
+        slot = data.draw(self.slots_where(lambda slot: slot.state == "live"))
         if not self.examples.over:
             self.let_go(slot)
 
@@ -233,6 +240,8 @@ class Attachments(RuleBasedStateMachine):
             self.let_go(slot)
         kept = [slot for slot in live if slot not in dead]
         stale = [slot for slot in self.of_state("vanished") if slot.network == network]
+        others = [slot for slot in self.of_state("live") if slot.network != network]
+        self.expect_intact(*kept[:1], *others[:1])  # so that what GC breaks is GC's
         left = {slot: self.mentions(slot) for slot in stale}
         valid = [slot.attachment for slot in kept if slot.attachment]
         call = self.testbed.gc(*valid, patch={"name": network})
@@ -254,12 +263,10 @@ class Attachments(RuleBasedStateMachine):
                 diff=still,
             )
             slot.state = "absent"
-        others = [slot for slot in self.of_state("live") if slot not in kept]
-        for slots, requirement in ((kept, "spec/1.1.0/GC/2"), (others, "field/gc/2")):
+        for slots, name in ((kept, "spec/1.1.0/GC/2"), (others, "field/gc/2")):
             for slot in slots:
-                slot.disturbed_by = requirement
-            if slots and "CHECK" in self.world.commands:
-                self.expect_intact(slots[0])
+                slot.disturbed_by = name
+            self.expect_intact(*slots[:1])
 
     @precondition(lambda self: "STATUS" in self.world.commands)
     @rule()
@@ -326,21 +333,26 @@ class Attachments(RuleBasedStateMachine):
                 actual=f"it got {', '.join(shared)}, which {other.name} has",
             )
 
-    def expect_intact(self, slot: Slot) -> None:
-        """CHECK of an attachment succeeds."""
-        call = slot.container.check()
-        self.examples.expect(
-            slot.disturbed_by,
-            call.ok,
-            expected=f"CHECK of {slot.name}, which exists, succeeds",
-            actual=call.describe(),
-        )
+    def expect_intact(self, *slots: Slot) -> None:
+        """CHECK of attachments succeeds, if the plugin has a CHECK that works."""
+        for slot in slots if "CHECK" in self.world.commands else ():
+            call = slot.container.check()
+            self.examples.expect(
+                slot.disturbed_by,
+                call.ok,
+                expected=f"CHECK of {slot.name}, which exists, succeeds",
+                actual=call.describe(),
+            )
 
     # -- the model -----------------------------------------------------------------------------------
 
     def of_state(self, state: str) -> list[Slot]:
         """The attachments of a state."""
         return [slot for slot in self.slots if slot.state == state]
+
+    def slots_where(self, condition: Callable[[Slot], bool]) -> st.SearchStrategy[Slot]:
+        """One of some: by its place among all, so that shrinking may leave out what was before."""
+        return st.sampled_from(self.slots).filter(condition)
 
     def known(self) -> list[Slot]:
         """The attachments that were added at least once."""
@@ -359,7 +371,9 @@ class Attachments(RuleBasedStateMachine):
         self.world.made += 1
         if self.testbed.kind == "chained" and self.world.made > _MOST_CONTAINERS:
             self.examples.stop()
-        name = f"e{self.world.made}-{slot.name}"
+        # Each id begins as those before it, which a careless comparison confuses.
+        name = f"e{self.example}-pod" + "1" * self.containers
+        self.containers += 1
         made = self.testbed.attachment(name, container_id=name)
         made.config = {"name": slot.network}
         return made
@@ -382,6 +396,16 @@ class Attachments(RuleBasedStateMachine):
                 slot.container.delete()
             if os.path.exists(slot.container.netns):
                 slot.container.remove_netns()
+
+
+def _can_be_deleted(slot: Slot) -> bool:
+    """An attachment that was deleted, or collected, is deleted again while its namespace is there.
+
+    Otherwise two things are out of order at a time, and the requirement is not clear.
+    """
+    if slot.state == "absent":
+        return slot.attachment is not None and os.path.exists(slot.attachment.netns)
+    return True
 
 
 def machine(world: World) -> type[Attachments]:

@@ -313,7 +313,7 @@ def attachments_follow_the_model(testbed: Testbed) -> None:
     _strategies()
     from cni_conformance import _model
 
-    examples = Examples(testbed=testbed, count=8, steps=7)
+    examples = Examples(testbed=testbed, count=5, steps=18)
     examples.of_machine(_model.machine(_model.World.of(examples)))
 
 
