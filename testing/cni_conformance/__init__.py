@@ -35,8 +35,8 @@ def run(
         profile: The name of a built-in profile, or the path of one.
         cni_path: Directories with other plugins.
         level: must, should or field: failures below it are warnings.
-        options: `versions`, `select`, `skip` (lists of str), `seed`, `jobs` (int), `known_failures`
-            (a path).
+        options: `versions`, `select`, `skip` (lists of str), `generated` (bool), `seed`, `jobs` (int),
+            `known_failures` (a path).
 
     Returns:
         What was found; `Report.of_status(Status.FAIL)` are the failures.

@@ -48,6 +48,7 @@ class Settings:
         versions: Spec versions to test; empty for all.
         select: Ids or globs to run; empty for all.
         skip: Ids or globs to leave out.
+        generated: Whether to run generated cases too, which take most of the time.
         seed: For generated cases.
         jobs: How many cases at a time.
         known: Failures that are known.
@@ -61,6 +62,7 @@ class Settings:
     versions: tuple[str, ...] = ()
     select: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
+    generated: bool = True
     seed: int = 0
     jobs: int = 1
     known: KnownFailures = field(factory=KnownFailures)
@@ -296,6 +298,8 @@ def _why_not(settings: Settings, facts: Facts, case: Case, wanted: list[Requirem
         return "needs a network configuration: --config or --profile"
     if case.delegating and not facts.delegates:
         return "n/a: the plugin runs no delegate with this configuration"
+    if case.generated and not settings.generated:
+        return "left out with --no-generated"
     if case.generated and importlib.util.find_spec("hypothesis") is None:
         return "needs Hypothesis: pip install 'cnisdk[conformance]'"
     return ""

@@ -78,6 +78,12 @@ def run(
     skip: Annotated[
         list[str] | None, typer.Option(help="Leave these requirements out.", metavar="ID|GLOB")
     ] = None,
+    generated: Annotated[
+        bool,
+        typer.Option(
+            "--generated/--no-generated", help="Run generated cases, which take most of the time."
+        ),
+    ] = True,
     seed: Annotated[int, typer.Option(help="Of the generated cases.", metavar="N")] = 0,
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", help="Cases at a time.", metavar="N")
@@ -108,6 +114,7 @@ def run(
             versions=spec_version or [],
             select=select or [],
             skip=skip or [],
+            generated=generated,
             seed=seed,
             jobs=jobs,
             known_failures=known_failures,

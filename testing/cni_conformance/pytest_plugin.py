@@ -63,6 +63,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     _add_list(group, "skip", "ID|GLOB", "leave these requirements out")
     _add_list(group, "spec-version", "VERSION", "test only with this cniVersion")
     group.addoption(
+        "--cni-no-generated",
+        action="store_true",
+        help="leave out generated cases, which take most of the time",
+    )
+    group.addoption(
         "--cni-seed", metavar="N", type=int, help="begin generated cases from this number (0)"
     )
     group.addoption(
@@ -102,7 +107,8 @@ def pytest_configure(config: pytest.Config) -> None:
         )
     }
     try:
-        settings = _settings.make(plugin, jobs=1, **options)
+        generated = not config.getoption("--cni-no-generated")
+        settings = _settings.make(plugin, jobs=1, generated=generated, **options)
     except _settings.UsageError as failure:
         raise pytest.UsageError(f"cni-conformance: {failure}") from failure
     config.stash[_settings_key] = settings

@@ -7,12 +7,12 @@ from cni_conformance._case import case
 from cni_conformance._testbed import Testbed
 
 
-_CONTAINERS = 12
+_CONTAINERS = 50
 
 
 @case("spec/1.1.0/concurrency/1")
 def containers_at_the_same_time(testbed: Testbed) -> None:
-    """Twelve containers are added at the same time, checked, and deleted at the same time."""
+    """Fifty containers are added at the same time, checked, and deleted at the same time."""
     alone = testbed.attached("alone")
     beside = testbed.attachment("beside")
     fixed = _results.addresses(beside.add().result) == _results.addresses(alone.result or {})

@@ -138,7 +138,8 @@ def judged(
 ) -> tuple[list[str], list[str]]:
     """The requirements that are violated, and the calls of the smallest example."""
     bed: Any = Bed(sin, folder, seed)
-    examples = Examples(testbed=bed, count=count, steps=steps)
+    # No limit in time: how far a failure shrinks must not depend on how busy the machine is.
+    examples = Examples(testbed=bed, count=count, steps=steps, seconds=3600)
     world = _model.World.of(examples)
     bed.steps.clear()
     examples.of_machine(_model.machine(world))

@@ -85,10 +85,12 @@ def test_a_plugin_without_a_configuration_is_tested_as_far_as_that_goes(shell: S
 
 def test_a_correct_plugin_passes(shell: Shell) -> None:
     select = ["--select", "spec/1.1.0/CHECK", "--select", "spec/1.1.0/DEL"]
-    shown = shell("run", GOOD, "--profile", shell.profile, *select, "--level", "field", code=0)
+    words = [*select, "--level", "field", "--no-generated"]
+    shown = shell("run", GOOD, "--profile", shell.profile, *words, code=0)
 
     assert "CHECK" in shown
     assert "FAIL" not in shown
+    assert "left out with --no-generated" in shown
 
 
 def test_a_broken_one_fails_below_or_at_the_level(shell: Shell) -> None:
@@ -128,7 +130,7 @@ def test_the_reproducer_does_it_again(shell: Shell) -> None:
 
 
 def test_replay_runs_what_failed(shell: Shell) -> None:
-    words = ["--select", "spec/1.1.0/CHECK", "--level", "should"]
+    words = ["--select", "spec/1.1.0/CHECK", "--level", "should", "--no-generated"]
     shell("run", BLIND_CHECK, "--profile", shell.profile, *words, code=1)
 
     shown = shell("replay", "spec/1.1.0/CHECK/4", code=1)
