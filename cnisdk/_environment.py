@@ -83,3 +83,11 @@ def _malformed(env: Mapping[str, str]) -> list[tuple[str, str]]:
 def may_use_own_netns(env: Mapping[str, str]) -> bool:
     """Whether CNI_NETNS_OVERRIDE lifts the ban on the plugin's own namespace."""
     return env.get("CNI_NETNS_OVERRIDE", "").lower() in {"1", "true"}
+
+
+def is_own_netns(path: str) -> bool:
+    """Whether a path names the network namespace of this thread."""
+    try:
+        return os.path.samestat(os.stat(path), os.stat("/proc/thread-self/ns/net"))
+    except (OSError, ValueError):
+        return False

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+from cnisdk._environment import is_own_netns
 
 
 if TYPE_CHECKING:
@@ -71,12 +72,7 @@ class KernelSystem:
 
     def is_own_netns(self, path: str) -> bool:
         """Whether the path names the namespace the plugin itself runs in."""
-        try:
-            theirs = os.stat(path)
-            ours = os.stat("/proc/thread-self/ns/net")
-        except (OSError, ValueError):
-            return False
-        return (theirs.st_dev, theirs.st_ino) == (ours.st_dev, ours.st_ino)
+        return is_own_netns(path)
 
     def run_delegate(
         self,

@@ -160,12 +160,13 @@ def delete(
 ) -> None:
     """Detach a network namespace, which may be gone already.
 
+    When the network's file is gone too, its configuration is the one that ADD used.
     Every plugin is run, also after one that fails; repeating it does no harm. JSON: {ok, network,
     containerID, ifname}.
     """
     call = _Call(conf_dir, cni_path, cache_dir)
     parameters = _parameters(netns, ifname, container_id, capability_args, args)
-    found = call.find(network)
+    found = call.find_or_recall(network, parameters)
     call.run(lambda: call.runtime.delete(found, parameters))
     _confirm("deleted", found, parameters, as_json=as_json)
 
@@ -275,6 +276,16 @@ class _Call:
             if known:
                 failure.add_note(f"networks there: {', '.join(known)}")
             raise
+
+    def find_or_recall(self, network: str, parameters: Parameters) -> NetworkList:
+        """The network, or what ADD knew of it: deleting it must not need the file any more."""
+        try:
+            return self.find(network)
+        except NetworkNotFound:
+            known = self.runtime.recorded(network, parameters)
+            if known is None:
+                raise
+            return known
 
     def run(self, operation: Any) -> Any:
         try:

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Final, cast
 import attrs
 
 from cnisdk import errors, versions
+from cnisdk._environment import is_own_netns, may_use_own_netns
 from cnisdk._names import Attachment
 from cnisdk.runtime._cache import DEFAULT_CACHE_DIR, Cache, CachedAttachment
 from cnisdk.runtime._chain import Chain
@@ -61,6 +62,7 @@ class Runtime:
         self.cache: Cache = Cache(cache_dir)
         """The attachments this runtime and others with the same directory have made."""
         self._warn = warn or _print_warning
+        self._inherited = inherited
         self._plugins = Plugins(path, inherited, stream, seconds)
         self._locks = Locks(cache_dir, seconds, self._warn)
 
@@ -70,6 +72,18 @@ class Runtime:
         for warning in network.warnings:
             self._warn(f"passed over {warning}")
         return network
+
+    def recorded(self, name: str, parameters: Parameters) -> NetworkList | None:
+        """The network as it was when an attachment was added; None when nothing is known of that.
+
+        Raises:
+            errors.CniError: what the cache holds cannot be read.
+        """
+        attachment = parameters.of(name)
+        entry = self.cache.read(attachment)
+        if entry is None or not entry.config:
+            return None
+        return parse(entry.config, f"cached configuration of {attachment}")
 
     # ---- ADD ------------------------------------------------------------------------------------
 
@@ -92,11 +106,13 @@ class Runtime:
 
         Raises:
             PluginFailed: a plugin failed; failures of the rollback are notes on it.
+            errors.InvalidNetns: the namespace is this process's own (code 8).
             errors.CniError: something is wrong before any plugin was run, or the cache cannot be
                 written.
         """
         attachment = parameters.of(network.name)
         _require_known_version(network)
+        self._require_other_netns(parameters)
         chain = self._chain(network)
         parameters = parameters.or_else("", (), {})
         entry = CachedAttachment(
@@ -125,6 +141,15 @@ class Runtime:
                     self._roll_back(chain, parameters, entry, failure)
                 raise
         return dict(entry.result or {})
+
+    def _require_other_netns(self, parameters: Parameters) -> None:
+        """Plugins of the host's namespace would take the host off the network (plugins#714)."""
+        path = parameters.netns
+        if path and is_own_netns(path) and not may_use_own_netns(self._inherited):
+            raise errors.InvalidNetns(
+                f'"{path}" is the network namespace of this process, not one of a container',
+                details="set CNI_NETNS_OVERRIDE=1 if that is meant",
+            )
 
     def _make_way(self, attachment: Attachment, network: NetworkList) -> None:
         """Delete what is left of an ADD that did not end well; refuse to add a second time."""
@@ -169,6 +194,7 @@ class Runtime:
         Raises:
             errors.IncompatibleVersion: the network's version is below 0.4.0 (code 1).
             errors.UnknownContainer: nothing is known of an ADD (code 3).
+            errors.InvalidEnvironment: a parameter differs from what ADD had (code 4).
             PluginFailed: a plugin found something wrong.
         """
         attachment = parameters.of(network.name)
@@ -190,6 +216,7 @@ class Runtime:
                     f"ADD of {attachment} did not come to its end",
                     details="delete it, add it again",
                 )
+            _require_same(parameters, entry)
             parameters = parameters.or_else(entry.netns, entry.args, entry.capability_args)
             self._chain(network).check(parameters, entry.result)
 
@@ -348,3 +375,27 @@ def _require_known_version(network: NetworkList) -> None:
             f'network "{network.name}": version {network.version} is not supported',
             details=f"{network.source}: set cniVersion to one of {', '.join(versions.ALL)}",
         )
+
+
+def _require_same(parameters: Parameters, entry: CachedAttachment) -> None:
+    """CHECK gets the parameters ADD had (SPEC section 2, CHECK); those not given are filled in."""
+    given = parameters.or_else(entry.netns, entry.args, entry.capability_args)
+    pairs: dict[str, tuple[object, object]] = {
+        "CNI_ARGS": (given.args, entry.args),
+        "the capability arguments": (given.capability_args, entry.capability_args),
+    }
+    if given.netns and entry.netns and not _is_same_file(given.netns, entry.netns):
+        pairs["CNI_NETNS"] = (given.netns, entry.netns)
+    for name, (now, then) in pairs.items():
+        if now != then:
+            raise errors.InvalidEnvironment(
+                f"CHECK of {entry.attachment}: {name} must be what ADD had",
+                details=f"now {now!r}, then {then!r}; leave it out to use the latter",
+            )
+
+
+def _is_same_file(one: str, other: str) -> bool:
+    try:
+        return one == other or os.path.samefile(one, other)
+    except OSError:
+        return False

@@ -48,6 +48,37 @@ def test_an_attachment_is_added_checked_and_deleted(plugins, pool):
     assert pool("del", NETNS).code == 0  # repeatable
 
 
+def test_an_attachment_outlives_the_file_of_its_network(plugins, pool):
+    """The configuration of ADD is in the cache."""
+    assert pool("add", NETNS).code == 0
+    (plugins.conf / "10-pool.conflist").unlink()
+
+    assert pool("del", NETNS).code == 0
+
+    assert reservations(plugins) == []
+    assert pool("del", NETNS).code == 1  # nothing is known any more
+
+
+@pytest.mark.parametrize("words", [["--args", "IP=10.9.0.4"], ["--capability-args", '{"a": 1}']])
+def test_a_check_gets_what_add_got(pool, words):
+    """SPEC section 2, CHECK: with the same parameters."""
+    assert pool("add", NETNS).code == 0
+
+    outcome = pool("check", NETNS, *words)
+
+    assert outcome.code == 1
+    assert "must be what ADD had" in outcome.stderr
+
+
+def test_the_namespace_of_the_host_is_no_container(plugins, pool):
+    """Refused before any plugin is run."""
+    outcome = pool("add", "/proc/self/ns/net")
+
+    assert outcome.code == 1
+    assert '"/proc/self/ns/net" is the network namespace of this process' in outcome.stderr
+    assert not (plugins.root / "data").exists()
+
+
 def test_the_result_is_shown_as_a_table(pool):
     """Addresses, gateways and routes at a glance."""
     outcome = pool("add", NETNS, "--container-id", "c1")
