@@ -165,4 +165,8 @@ def test_a_correct_plugin_follows_the_model(tmp_path: Path) -> None:
 def test_a_sin_is_found_and_its_history_shrunk(
     tmp_path: Path, sin: str, requirement: str, calls: list[str]
 ) -> None:
-    assert judged(sin, tmp_path) == ([requirement], calls)
+    # What Hypothesis draws for one seed depends on the modules that are loaded: it takes constants
+    # from them. So one seed may stop at a history that is longer by a call, or find nothing.
+    found = [judged(sin, tmp_path, seed=seed) for seed in range(3)]
+    assert {each for requirements, _ in found for each in requirements} == {requirement}
+    assert min((history for _, history in found if history), key=len) == calls
