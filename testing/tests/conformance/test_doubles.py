@@ -26,8 +26,8 @@ BROKEN = sorted(
     for path in (DOUBLES / "broken").glob("*/*")
     if path.suffix in {".py", ".sh"} and not path.name.startswith("_")
 )
-# The oldest form of results, the one with `version`, and the newest.
-VERSIONS = ("0.2.0", "0.4.0", "1.1.0")
+# The oldest form of results and the newest.
+VERSIONS = ("0.2.0", "1.1.0")
 FULL = os.environ.get("MATRIX") == "full"
 
 
