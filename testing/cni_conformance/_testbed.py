@@ -122,6 +122,7 @@ class Testbed:
     violations: list[Violation] = field(factory=list)
     _attachments: list[Attachment] = field(factory=list)
     _delegate_calls_seen: int = 0
+    _calls: list[tuple[Invocation, Step]] = field(factory=list)
 
     # -- judging ---------------------------------------------------------------------------------
 
@@ -155,8 +156,15 @@ class Testbed:
             for known in self.violations
         ):
             self.violations.append(found)
-            self.note("note", f"{requirement} is violated here")
+            note = Step(kind="note", title=f"{requirement} is violated here", argv=[])
+            self.steps.insert(self._end_of(actual), note)
         return False
+
+    def _end_of(self, actual: str | Invocation) -> int:
+        """Where in the transcript the call that went wrong ends: calls may be judged later."""
+        step = next((step for call, step in self._calls if call is actual), None)
+        ends = (number for number, each in enumerate(self.steps, 1) if each is step)
+        return next(ends, len(self.steps))
 
     def require(
         self,
@@ -301,22 +309,22 @@ class Testbed:
             for each in received[self._delegate_calls_seen :]
         ]
         self._delegate_calls_seen = len(received)
-        self.steps.append(
-            Step(
-                kind="plugin",
-                title=title,
-                argv=call.argv,
-                env=call.env,
-                stdin=call.stdin.decode("utf-8", "replace")[:_SHOWN],
-                stdout=call.stdout.decode("utf-8", "replace")[:_SHOWN],
-                stderr=call.stderr.decode("utf-8", "replace")[:_SHOWN],
-                exit_code=call.exit_code,
-                ended_by=call.ended_by,
-                seconds=round(call.seconds, 4),
-                max_rss=call.max_rss,
-                delegate_calls=delegate_calls,
-            )
+        step = Step(
+            kind="plugin",
+            title=title,
+            argv=call.argv,
+            env=call.env,
+            stdin=call.stdin.decode("utf-8", "replace")[:_SHOWN],
+            stdout=call.stdout.decode("utf-8", "replace")[:_SHOWN],
+            stderr=call.stderr.decode("utf-8", "replace")[:_SHOWN],
+            exit_code=call.exit_code,
+            ended_by=call.ended_by,
+            seconds=round(call.seconds, 4),
+            max_rss=call.max_rss,
+            delegate_calls=delegate_calls,
         )
+        self.steps.append(step)
+        self._calls.append((call, step))
         return call
 
     def gc(self, *valid: Attachment, **changes: Any) -> Invocation:

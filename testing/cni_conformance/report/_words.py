@@ -130,7 +130,9 @@ def verdict(report: Report) -> tuple[Status, str]:
         of = _many(len(judged), "tested requirement")
         return Status.FAIL, f"{name} fails {len(failed)} of {of} at level {level}."
     if not judged:
-        return Status.SKIP, f"Nothing was tested of {name}."
+        others = report.of_status(Status.PASS, *VIOLATED)
+        what = f"Nothing that counts at level {level}" if others else "Nothing"
+        return Status.SKIP, f"{what} was tested of {name}."
     return Status.PASS, f"{name} meets all {len(judged)} tested requirements at level {level}."
 
 

@@ -349,6 +349,11 @@ def _element(text: str) -> ET.Element:
         (only(Status.PASS), Status.PASS, "meets all 1 tested requirements at level must"),
         (only(Status.WARN), Status.PASS, "meets all 1 tested"),
         (only(Status.SKIP), Status.SKIP, "Nothing was tested of yolobridge."),
+        (
+            attrs.evolve(SAMPLE, results=SAMPLE.of_status(Status.WARN)),
+            Status.SKIP,
+            "Nothing that counts at level should was tested",
+        ),
         (attrs.evolve(SAMPLE, results=[]), Status.SKIP, "Nothing was tested"),
         (only(Status.ERROR), Status.ERROR, "the suite itself went wrong in 1 case."),
     ],

@@ -22,6 +22,23 @@ CONF = {
     "ipam": {"type": "ipam.py", "subnet": "10.66.0.0/24"},
 }
 
+# Fails with a word on standard error only, unless the command or the configuration is at fault.
+SILENT = """#!/bin/sh
+say() { echo '{"cniVersion": "1.1.0", "code": '"$1"', "msg": "refused"}'; exit 1; }
+input=$(cat)
+case $CNI_COMMAND in
+    VERSION) echo '{"cniVersion": "1.1.0", "supportedVersions": ["1.1.0"]}' ;;
+    ADD)
+        case $input in *"}") ;; *) say 6 ;; esac
+        : "${CNI_CONTAINERID:?}"
+        [ -e "$CNI_NETNS" ] || exit 2
+        echo '{"cniVersion": "1.1.0", "interfaces": [{"name": "eth0", "sandbox": "'"$CNI_NETNS"'"}]}'
+        ;;
+    DEL) ;;
+    *) say 4 ;;
+esac
+"""
+
 
 class Shell:
     """Runs the command with a configuration, and a home of its own."""
@@ -110,6 +127,20 @@ def test_a_broken_one_fails_below_or_at_the_level(shell: Shell) -> None:
     (result,) = [row for row in json.loads(results.read_text())["results"] if row["expected"]]
     assert result["status"] == "fail"
     assert result["reproducer"].startswith("#!/bin/sh")
+
+
+def test_calls_that_are_judged_together_are_told_apart(shell: Shell) -> None:
+    """The call that is shown is the one that went wrong, not the last one made."""
+    plugin = shell.folder / "silent"
+    plugin.write_text(SILENT)
+    plugin.chmod(0o755)
+    words = ["--config", shell.config, "--select", "spec/1.1.0/errors/3", "--no-generated"]
+
+    shown = shell("run", plugin, *words, "--level", "should", code=1)
+
+    assert "when CNI_CONTAINERID is missing, an error result is printed" in shown
+    (call,) = [line for line in shown.splitlines() if line.startswith("  command")]
+    assert "CNI_CONTAINERID" not in call
 
 
 def test_the_reproducer_does_it_again(shell: Shell) -> None:
