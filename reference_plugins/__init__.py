@@ -7,8 +7,12 @@ from typing import Final
 
 PLUGINS: Final = {
     "bridge": "reference_plugins.bridge:Bridge",
+    "dummy": "reference_plugins.dummy:Dummy",
     "host-local": "reference_plugins.host_local:HostLocal",
+    "ipvlan": "reference_plugins.ipvlan:Ipvlan",
     "loopback": "reference_plugins.loopback:Loopback",
+    "macvlan": "reference_plugins.macvlan:Macvlan",
     "static": "reference_plugins.static:Static",
+    "vlan": "reference_plugins.vlan:Vlan",
 }
 """CNI type name -> where the plugin's class is."""

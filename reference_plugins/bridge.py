@@ -3,43 +3,17 @@
 from __future__ import annotations
 
 from ipaddress import ip_interface, ip_network
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import attrs
 
 import cnisdk
 from cnisdk import errors, on
+from reference_plugins import _interface, _validators
 
 
 _DEFAULT_ROUTES = {4: "0.0.0.0/0", 6: "::/0"}
 _MAIN_TABLE = 254
-_SMALLEST_MTU = 68
-
-
-def _mtu(_: object, _field: attrs.Attribute[Any], value: int) -> None:
-    if value and not _SMALLEST_MTU <= value <= 65535:
-        raise ValueError(f"must be 0 or {_SMALLEST_MTU} to 65535, got {value}")
-
-
-def _device(_: object, _field: attrs.Attribute[Any], value: str) -> None:
-    unfit = any(each in "/:" or each.isspace() or not each.isprintable() for each in value)
-    if unfit or value in {"", ".", ".."} or len(value.encode()) > 15:
-        raise ValueError(
-            f'must be an interface name: at most 15 bytes without / : and spaces, got "{value}"'
-        )
-
-
-def _station(_: object, _field: attrs.Attribute[Any], value: str | None) -> None:
-    digits = (value or "").translate({ord(each): None for each in ":-."})
-    try:
-        raw = bytes.fromhex(digits)
-    except ValueError:
-        raw = b""
-    if value and (len(raw) != 6 or raw[0] & 1 or not any(raw)):
-        raise ValueError(
-            "must be a hardware address such as 02:00:00:00:00:01, neither all zero "
-            f'nor multicast, got "{value}"'
-        )
 
 
 @cnisdk.config
@@ -70,7 +44,7 @@ class BridgeConf(cnisdk.NetConf):
 
     MAC_HELP: ClassVar = "Hardware address of the container's interface."
 
-    bridge: str = attrs.field(default="cni0", validator=_device)
+    bridge: str = attrs.field(default="cni0", validator=_validators.device)
     """Name of the bridge; made when it is absent."""
     is_gateway: bool = False
     """Give the bridge the subnet's gateway address and turn forwarding on."""
@@ -85,7 +59,7 @@ class BridgeConf(cnisdk.NetConf):
         validator=attrs.validators.optional(attrs.validators.in_(("nftables", "iptables"))),
     )
     """nftables or iptables; by default nftables where it is usable."""
-    mtu: int = attrs.field(default=0, validator=_mtu)
+    mtu: int = attrs.field(default=0, validator=_validators.mtu)
     """MTU in bytes of the veth pair and of a new bridge; 0 for the kernel's default."""
     hairpin_mode: bool = False
     """Let the container reach itself through the bridge."""
@@ -108,7 +82,7 @@ class BridgeConf(cnisdk.NetConf):
     port_isolation: bool = False
     """Keep the container from talking to other isolated ports of the bridge."""
     mac: str | None = cnisdk.capability(
-        "mac", arg="MAC", default=None, validator=_station, description=MAC_HELP
+        "mac", arg="MAC", default=None, validator=_validators.station, description=MAC_HELP
     )
 
     def __attrs_post_init__(self) -> None:
@@ -148,7 +122,7 @@ class Bridge(cnisdk.Plugin[BridgeConf]):
         if cfg.macspoofchk:
             op.host.add_spoof_check(op.attachment, veth.host.name, eth.mac)
         if cfg.ipam is not None:
-            res.adopt(_with_gateways(cfg, op.ipam.add()), on=eth)
+            res.adopt(_with_gateways(cfg, _interface.addresses(op)), on=eth)
         result = res.dns(cfg.dns or None).build()
         op.netns.configure(
             op.ifname, result, dad=cfg.enabledad, up=not cfg.disable_container_interface
@@ -241,8 +215,6 @@ def _refuse_vlans(cfg: BridgeConf) -> None:
 
 def _with_gateways(cfg: BridgeConf, ipam: cnisdk.Result) -> cnisdk.Result:
     """The IPAM result with the gateways and default routes the configuration implies."""
-    if not ipam.ips:
-        raise errors.CniError("IPAM plugin returned missing IP config")
     if not cfg.gateway:
         return ipam
     ips = tuple(

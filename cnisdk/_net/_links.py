@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _NAME_TRIES = 3
 _PORT_SECONDS = 10.0
 _MAC_BYTES = 6
+_KINDS = {"veth", "macvlan", "ipvlan", "vlan", "dummy"}
 
 
 class LinkVerbs(Space):
@@ -274,7 +275,7 @@ def _is_owned(link: Link, owner: Attachment) -> bool:
 
     A kill between making and tagging leaves it without a tag, and down.
     """
-    return owner.owns(link.alias) or (link.kind == "veth" and not link.alias and not link.up)
+    return owner.owns(link.alias) or (link.kind in _KINDS and not link.alias and not link.up)
 
 
 def normal_mac(mac: str) -> str:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from cnisdk._net._addresses import AddressVerbs
 from cnisdk._net._comparison import CheckVerbs
+from cnisdk._net._container_links import ContainerLinkVerbs
 from cnisdk._net._filtering import FilterVerbs
-from cnisdk._net._links import LinkVerbs
 
 
 if TYPE_CHECKING:
     from cnisdk._names import Attachment
 
 
-class Namespace(LinkVerbs, AddressVerbs, FilterVerbs, CheckVerbs):
+class Namespace(ContainerLinkVerbs, AddressVerbs, FilterVerbs, CheckVerbs):
     """The host's or a container's network namespace.
 
     ``add_*`` verbs fail when the object exists, carry the attachment's owner tag, and are undone when ADD

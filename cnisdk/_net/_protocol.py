@@ -24,6 +24,20 @@ class PeerSpec:
     mac: str
 
 
+@attrs.frozen(kw_only=True)
+class ContainerLinkSpec:
+    """A link to be made for a container: on top of another one (macvlan, ipvlan, vlan), or a dummy."""
+
+    kind: str
+    lower: int = 0
+    """Index of the link it is on, in the namespace it is made from; 0 for none."""
+    mode: str = ""
+    vlan_id: int | None = None
+    bcqueuelen: int = 0
+    mac: str = ""
+    mtu: int = 0
+
+
 class Kernel(Protocol):
     """One network namespace.
 
@@ -56,10 +70,20 @@ class Kernel(Protocol):
         """Make a link; owner, MTU, MAC, master and peer are there as soon as the link is."""
         ...
 
+    def add_container_link(
+        self, name: str, spec: ContainerLinkSpec, *, into: Kernel, temporary: str, alias: str = ""
+    ) -> Link:
+        """Make a link in another namespace, on top of one of this namespace.
+
+        The kernel looks for a link of the new one's name here too, so it gets a temporary name first.
+        """
+        ...
+
     def change_link(
         self,
         index: int,
         *,
+        name: str = "",
         up: bool | None = None,
         mac: str = "",
         mtu: int = 0,

@@ -38,6 +38,14 @@ class Link:
     """up, down, lowerlayerdown, unknown and so on (RFC 2863)."""
     peer_index: int | None = None
     """Index of a veth's other end, in that end's namespace."""
+    lower_index: int | None = None
+    """Index of the link a macvlan, ipvlan or vlan is on, in that link's namespace."""
+    mode: str = ""
+    """Mode of a macvlan (bridge, private, vepa, passthru) or ipvlan (l2, l3, l3s)."""
+    vlan_id: int = 0
+    """VLAN id of a vlan, 0 to 4094."""
+    bcqueuelen: int = 0
+    """Broadcast queue length of a macvlan, in packets; 0 where the kernel does not tell."""
     promiscuity: int = 0
     """How many users want the link promiscuous."""
     hairpin: bool | None = None

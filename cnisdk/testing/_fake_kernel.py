@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import attrs
 
 from cnisdk._deadline import Deadline
-from cnisdk._net._protocol import PeerSpec
+from cnisdk._net._protocol import ContainerLinkSpec, Kernel, PeerSpec
 from cnisdk._net._types import Address, Link
 from cnisdk.testing._fake_addresses import FakeAddresses
 from cnisdk.testing._state import LinkState, NsState
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _PER_LINK_SYSCTLS = ("ipv4/conf/", "ipv6/conf/")
 _DEFAULTS = {"accept_ra": "1", "accept_dad": "1", "enhanced_dad": "1"}
 _DEFAULT_MTU = 1500
+_MADE_UP_MAC = "02:00:00:00:00:99"
 
 
 class FakeKernel(FakeAddresses):
@@ -79,11 +80,21 @@ class FakeKernel(FakeAddresses):
             master=self.index(state.master) if is_port else None,
             alias=state.alias,
             operstate=self.operstate(name),
+            lower_index=self.lower_index(state),
+            mode=state.mode,
+            vlan_id=state.vlan_id,
             peer_index=peer[0].index(peer[1]) if peer else None,
             promiscuity=int(state.promisc) + int(is_port),
             hairpin=state.hairpin if is_port else None,
             isolated=state.isolated if is_port else None,
         )
+
+    def lower_index(self, state: LinkState) -> int | None:
+        """Index of the link another one is on."""
+        if state.lower is None:
+            return None
+        path, name = state.lower
+        return self.machine.spaces[path].index(name)
 
     def peer(self, state: LinkState) -> tuple[FakeKernel, str] | None:
         """Where a veth's other end is."""
@@ -147,6 +158,27 @@ class FakeKernel(FakeAddresses):
         self.fit_mtu(state.master)
         return cast("Link", self.link(name))
 
+    def add_container_link(
+        self, name: str, spec: ContainerLinkSpec, *, into: Kernel, temporary: str, alias: str = ""
+    ) -> Link:
+        """Make a link in another namespace."""
+        self.machine.change(f"add {spec.kind} {temporary}")
+        other = cast("FakeKernel", into)
+        if temporary in other.by_name:
+            raise FileExistsError(errno.EEXIST, "File exists")
+        lower = self.by_name[self.name(spec.lower)] if spec.lower else None
+        state = LinkState(
+            kind=spec.kind,
+            mac=spec.mac or (lower.mac if lower and spec.kind != "macvlan" else _MADE_UP_MAC),
+            mtu=spec.mtu or (lower.mtu if lower else _DEFAULT_MTU),
+            mode=spec.mode,
+            vlan_id=spec.vlan_id or 0,
+            lower=(self.path, self.name(spec.lower)) if spec.lower else None,
+        )
+        other.put(temporary, state)
+        other.change_link(other.index(temporary), name=name, alias=alias)
+        return cast("Link", other.link(name))
+
     def put(self, name: str, state: LinkState) -> None:
         """Place a link."""
         self.by_name[name] = state
@@ -163,6 +195,7 @@ class FakeKernel(FakeAddresses):
         self,
         index: int,
         *,
+        name: str = "",
         up: bool | None = None,
         mac: str = "",
         mtu: int = 0,
@@ -172,8 +205,9 @@ class FakeKernel(FakeAddresses):
         isolated: bool | None = None,
     ) -> None:
         """Change what is given."""
-        name = self.name(index)
-        self.machine.change(f"change {name}")
+        old = self.name(index)
+        self.machine.change(f"change {old}")
+        name = self.rename(old, name) if name else old
         state = self.by_name[name]
         if (hairpin is not None or isolated is not None) and not state.master:
             raise OSError(errno.EOPNOTSUPP, "Operation not supported")
@@ -186,6 +220,14 @@ class FakeKernel(FakeAddresses):
             self.fit_mtu(state.master)
         if up is not None and up != state.up:
             self.switch(name, up=up)
+
+    def rename(self, old: str, new: str) -> str:
+        """Give a link another name; it keeps its index."""
+        if new in self.by_name:
+            raise FileExistsError(errno.EEXIST, "File exists")
+        self.by_name[new] = self.by_name.pop(old)
+        self.order = [new if each == old else each for each in self.order]
+        return new
 
     def remove_link(self, index: int) -> None:
         """Remove a link, its peer and its ports' membership."""
@@ -211,6 +253,10 @@ class FakeKernel(FakeAddresses):
         self.fit_mtu(state.master)
         if peer is not None:
             peer[0].drop(peer[1])
+        for space in self.machine.spaces.values():
+            upper = [key for key, it in space.by_name.items() if it.lower == (self.path, name)]
+            for key in upper:
+                space.drop(key)
 
     # ---- waiting, sysctls -----------------------------------------------------------------------
 

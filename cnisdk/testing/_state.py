@@ -25,6 +25,12 @@ class LinkState:
     """The owner tag of what the SDK makes."""
     peer: tuple[str, str] | None = None
     """Namespace path ("" for the host) and name of a veth's other end."""
+    lower: tuple[str, str] | None = None
+    """Namespace path ("" for the host) and name of the link this one is on."""
+    mode: str = ""
+    """Mode of a macvlan or ipvlan."""
+    vlan_id: int = 0
+    """VLAN id of a vlan."""
     promisc: bool = False
     """Whether the link is promiscuous."""
     hairpin: bool = False

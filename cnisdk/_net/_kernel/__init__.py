@@ -17,7 +17,7 @@ from cnisdk._net._types import Address, KernelRoute, Link
 
 if TYPE_CHECKING:
     from cnisdk._deadline import Deadline
-    from cnisdk._net._protocol import PeerSpec
+    from cnisdk._net._protocol import ContainerLinkSpec, Kernel, PeerSpec
     from cnisdk._result import IpInterface
 
 _GROUP_LINK, _GROUP_ADDR6 = 1 << 0, 1 << 8
@@ -76,6 +76,23 @@ class NetlinkKernel:
             return link
         self._netlink.batch([_requests.change_link(link.index, alias=alias)])
         return attrs.evolve(link, alias=alias)
+
+    def add_container_link(
+        self,
+        name: str,
+        spec: ContainerLinkSpec,
+        *,
+        into: Kernel,
+        temporary: str,
+        alias: str = "",
+    ) -> Link:
+        """Make a link in another namespace; name and owner come in one message."""
+        self._netlink.batch([_requests.new_container_link(temporary, spec, into)])
+        made = into.link(temporary)
+        if made is None:
+            raise OSError(errno.ENODEV, "the new link has gone")
+        into.change_link(made.index, name=name, alias=alias)
+        return attrs.evolve(made, name=name, alias=alias)
 
     def change_link(self, index: int, **changes: Any) -> None:
         """Change what is given."""

@@ -6,10 +6,12 @@ from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any
 
 from cnisdk._net._kernel._messages import AddressMessage, LinkMessage, RouteMessage
+from cnisdk._net._kernel._requests import IPVLAN_MODES
 from cnisdk._net._types import Address, KernelRoute, Link
 
 
 _IFF_UP = 0x1
+_WITH_DETAILS = ("macvlan", "ipvlan", "vlan")
 _UNICAST, _LOCAL_TABLE = 1, 255
 _ANYWHERE = {2: "0.0.0.0", 10: "::"}  # noqa: S104  # by address family; nothing is bound
 
@@ -22,6 +24,9 @@ def link(data: bytes) -> Link:
     port = None
     if info is not None and info.get_attr("IFLA_INFO_SLAVE_KIND") == "bridge":
         port = info.get_attr("IFLA_INFO_SLAVE_DATA")
+    details = (
+        info.get_attr("IFLA_INFO_DATA") if info is not None and kind in _WITH_DETAILS else None
+    )
     return Link(
         index=message["index"],
         name=message.get_attr("IFLA_IFNAME") or "",
@@ -33,6 +38,10 @@ def link(data: bytes) -> Link:
         alias=message.get_attr("IFLA_IFALIAS") or "",
         operstate=(message.get_attr("IFLA_OPERSTATE") or "unknown").lower(),
         peer_index=message.get_attr("IFLA_LINK") if kind == "veth" else None,
+        lower_index=message.get_attr("IFLA_LINK") if kind in _WITH_DETAILS else None,
+        mode=_mode(kind, details),
+        vlan_id=_detail(details, "IFLA_VLAN_ID"),
+        bcqueuelen=_detail(details, "IFLA_MACVLAN_BC_QUEUE_LEN"),
         promiscuity=message.get_attr("IFLA_PROMISCUITY") or 0,
         hairpin=_port_flag(port, "IFLA_BRPORT_MODE"),
         isolated=_port_flag(port, "IFLA_BRPORT_ISOLATED"),
@@ -84,6 +93,18 @@ def _decoded(message_class: Any, data: bytes) -> Any:
 def _port_flag(port: Any, name: str) -> bool | None:
     value = port.get_attr(name) if port is not None else None
     return None if value is None else bool(value)
+
+
+def _detail(details: Any, name: str) -> int:
+    return (details.get_attr(name) if details is not None else 0) or 0
+
+
+def _mode(kind: str, details: Any) -> str:
+    if details is None or kind == "vlan":
+        return ""
+    if kind == "ipvlan":
+        return IPVLAN_MODES[_detail(details, "IFLA_IPVLAN_MODE")]
+    return str(details.get_attr("IFLA_MACVLAN_MODE"))
 
 
 def _address(message: Any) -> Address:

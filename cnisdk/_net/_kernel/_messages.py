@@ -42,3 +42,7 @@ def _import_past_the_package() -> tuple[Any, Any, Any]:
 
 
 LinkMessage, AddressMessage, RouteMessage = _import_past_the_package()
+
+# Attributes this release of pyroute2 ends before (include/uapi/linux/if_link.h).
+_macvlan = LinkMessage.ifinfo.macvlan_data
+_macvlan.nla_map = (*_macvlan.nla_map, ("IFLA_MACVLAN_BC_QUEUE_LEN", "uint32"))

@@ -10,10 +10,11 @@ from cnisdk._net._types import IFA_F_NODAD, KernelRoute
 
 
 if TYPE_CHECKING:
-    from cnisdk._net._protocol import PeerSpec
+    from cnisdk._net._protocol import ContainerLinkSpec, Kernel, PeerSpec
     from cnisdk._result import IpInterface
 
 FAMILY = {4: 2, 6: 10}
+IPVLAN_MODES = ("l2", "l3", "l3s")
 _NEWLINK, _DELLINK, _GETLINK, _SETLINK = 16, 17, 18, 19
 _NEWADDR, _DELADDR, _GETADDR = 20, 21, 22
 _NEWROUTE, _GETROUTE = 24, 26
@@ -58,9 +59,36 @@ def new_link(
     return _request(LinkMessage, _NEWLINK, attrs=attrs, flags=_CREATE | _EXCL)
 
 
+def new_container_link(name: str, spec: ContainerLinkSpec, into: Kernel) -> bytearray:
+    """Make a link in another namespace."""
+    info: Attributes = [("IFLA_INFO_KIND", spec.kind)]
+    options = _options(spec)
+    if options:
+        info.append(("IFLA_INFO_DATA", {"attrs": options}))
+    attrs: Attributes = [("IFLA_IFNAME", name), ("IFLA_LINKINFO", {"attrs": info})]
+    given = {
+        "IFLA_LINK": spec.lower,
+        "IFLA_ADDRESS": spec.mac,
+        "IFLA_MTU": spec.mtu,
+        "IFLA_NET_NS_FD": getattr(into, "netns_fd", None),
+    }
+    attrs += [(key, value) for key, value in given.items() if value]
+    return _request(LinkMessage, _NEWLINK, attrs=attrs, flags=_CREATE | _EXCL)
+
+
+def _options(spec: ContainerLinkSpec) -> Attributes:
+    if spec.kind == "macvlan":
+        queue = [("IFLA_MACVLAN_BC_QUEUE_LEN", spec.bcqueuelen)] if spec.bcqueuelen else []
+        return [("IFLA_MACVLAN_MODE", spec.mode), *queue]
+    if spec.kind == "ipvlan":
+        return [("IFLA_IPVLAN_MODE", IPVLAN_MODES.index(spec.mode))]
+    return [("IFLA_VLAN_ID", spec.vlan_id)] if spec.kind == "vlan" else []
+
+
 def change_link(
     index: int,
     *,
+    name: str = "",
     up: bool | None = None,
     mac: str = "",
     mtu: int = 0,
@@ -70,7 +98,7 @@ def change_link(
     isolated: bool | None = None,
 ) -> bytearray:
     """Change what is given."""
-    attrs: Attributes = []
+    attrs: Attributes = [("IFLA_IFNAME", name)] if name else []
     if mac:
         attrs.append(("IFLA_ADDRESS", mac))
     if mtu:

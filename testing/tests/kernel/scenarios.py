@@ -15,7 +15,7 @@ import attrs
 from cnisdk._deadline import Deadline
 from cnisdk._names import Attachment
 from cnisdk._net import Namespace
-from cnisdk._net._protocol import Kernel, PeerSpec
+from cnisdk._net._protocol import ContainerLinkSpec, Kernel, PeerSpec
 from cnisdk._net._types import KernelRoute, Link
 from cnisdk._result import Interface, Ip, Result, Route
 from cnisdk._rollback import Rollback
@@ -89,6 +89,7 @@ def _look(world: World, space: Namespace) -> dict[str, Any]:
                 names.get(link.master or 0, ""),
                 peers.get(link.peer_index or 0, ""),
                 *(link.promiscuity, link.hairpin, link.isolated),
+                *(link.mode, link.vlan_id, peers.get(link.lower_index or 0, "")),
                 sorted(str(each.interface) for each in kernel.addresses(link.index)),
                 [kernel.sysctl(f"ipv6/conf/{link.name}/{each}") for each in SYSCTLS],
                 kernel.sysctl(f"ipv4/conf/{link.name}/arp_notify"),
@@ -162,6 +163,47 @@ each(
     lambda w: w.k.remove_link(w.veth().index),
     lambda w: w.container.kernel.remove_link((w.veth(), w.eth())[1].index),
 )
+
+
+def on_top(w: World, name: str = "eth0", **keys: Any) -> Link:
+    """A macvlan in the container, on a link of the host."""
+    given: dict[str, Any] = {"kind": "macvlan", "mode": "bridge", "mac": MAC2, **keys}
+    spec = ContainerLinkSpec(**given)
+    return w.k.add_container_link(
+        name, spec, into=w.container.kernel, temporary="tmp0", alias="text"
+    )
+
+
+@scenario
+def a_link_on_top_of_another(w: World) -> object:
+    lower = w.veth("veth0", "peer0").index
+    made = on_top(w, lower=lower, mtu=1400)
+    return made.kind, made.mode, made.mtu, made.alias, made.lower_index == lower
+
+
+@scenario
+def a_link_on_top_has_the_mtu_of_the_lower(w: World) -> object:
+    return on_top(w, lower=w.veth("veth0", "peer0", mtu=1300).index, mode="private").mtu
+
+
+@scenario
+def a_link_on_top_where_the_name_is_taken(w: World) -> object:
+    return on_top(w, lower=w.veth("veth0", "eth0").index)
+
+
+@scenario
+def a_link_on_top_goes_with_the_lower(w: World) -> object:
+    lower = w.veth("veth0", "peer0").index
+    on_top(w, lower=lower)
+    return w.k.remove_link(lower)
+
+
+@scenario
+def a_link_renamed_keeps_its_index(w: World) -> object:
+    index = w.bridge().index
+    w.k.change_link(index, name="br9", alias="text")
+    found = w.k.link("br9")
+    return found and found.index == index, w.k.link("br0")
 
 
 @scenario

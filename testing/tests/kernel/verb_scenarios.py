@@ -5,10 +5,11 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any
 
-from scenarios import MAC, MAC2, ME, OTHER, World, each, look, result, scenario
+from scenarios import MAC, MAC2, ME, OTHER, Scenario, World, each, look, result, scenario
 
 from cnisdk import errors
 from cnisdk._net._links import veth_names
+from cnisdk._net._types import KernelRoute
 from cnisdk._result import Result, Route
 
 
@@ -26,7 +27,48 @@ def added(w: World, *addresses: str, routes: tuple[Route, ...] = ()) -> Result:
     return result(*addresses, routes=routes, mtu=1500, mac=MAC2)
 
 
+def lower(w: World, **keys: Any) -> str:
+    """A link of the host that others can be made on."""
+    w.host.set_up(w.veth("veth0", "peer0", **keys).name)
+    return "veth0"
+
+
+def macvlan(w: World, **keys: Any) -> object:
+    return w.host.add_macvlan("eth0", master=lower(w), into=w.container, mac=MAC2, **keys).mtu
+
+
+def default_routes(w: World) -> str:
+    """Two of them; the lower metric wins."""
+    for number, metric in ((0, 100), (1, 7)):
+        link = w.veth(f"veth{number}", f"peer{number}")
+        addresses = [ip_interface(f"10.{number}.0.2/24")]
+        route = KernelRoute(dst=ip_network("0.0.0.0/0"), priority=metric)
+        w.k.configure(link.index, addresses=addresses, routes=[route], up=True, dad=False)
+    return w.host.default_interface()
+
+
 each(
+    macvlan,
+    lambda w: macvlan(w, mode="private", mtu=1400, bcqueuelen=2000),
+    lambda w: macvlan(w, mtu=1501),
+    lambda w: macvlan(w, mtu=-1),
+    lambda w: [macvlan(w), w.host.add_macvlan("eth0", master="veth0", into=w.container)],
+    lambda w: w.host.add_macvlan("eth0", master="nope", into=w.container),
+    lambda w: w.host.add_macvlan("eth0", master=lower(w), into=w.container, mac="nonsense"),
+    lambda w: (macvlan(w), w.rollback.run(RuntimeError())),
+    lambda w: (macvlan(w), w.container.remove_interface("eth0", kind="veth")),
+    lambda w: (macvlan(w), w.container.remove_interface("eth0", kind="macvlan")),
+    lambda w: w.container.remove_interface("eth0", kind="macvlan"),
+    lambda w: (
+        macvlan(w),
+        w.container.set_alias("eth0", OTHER.owner_tag),
+        w.container.remove_interface("eth0", kind="macvlan"),
+    ),
+    lambda w: (macvlan(w), w.host.expect_on_top(w.eth(), "veth0")),
+    lambda w: (macvlan(w), w.bridge(), w.host.expect_on_top(w.eth(), "br0")),
+    lambda w: (macvlan(w), w.host.expect_on_top(w.eth(), "nope")),
+    lambda w: w.host.default_interface(),
+    default_routes,
     lambda w: [w.host.link("lo"), w.host.link("nope")],
     lambda w: w.host.interface("lo"),
     lambda w: w.container.interface("lo"),
@@ -229,3 +271,36 @@ filtered(lambda w: w.host.add_masquerade(ME, _ADDRESSES[:1]))
 filtered(lambda w: w.host.add_spoof_check(ME, "veth0", MAC2))
 filtered(lambda w: w.host.remove_owned(ME))
 filtered(lambda w: w.rollback.run(RuntimeError()))
+
+
+# ---- what only the lab's kernel has -------------------------------------------------------------
+
+
+def ipvlan(w: World, **keys: Any) -> object:
+    made = w.host.add_ipvlan("eth0", master=lower(w), into=w.container, **keys)
+    return made.mtu, w.eth().mode
+
+
+def vlan(w: World, **keys: Any) -> object:
+    made = w.host.add_vlan("eth0", master=lower(w), into=w.container, **keys)
+    return made.mtu, w.eth().vlan_id
+
+
+lab_scenarios: list[Scenario] = [
+    ipvlan,
+    lambda w: ipvlan(w, mode="l3", mtu=1400),
+    lambda w: ipvlan(w, mode="l3s"),
+    lambda w: ipvlan(w, mtu=1501),
+    lambda w: (ipvlan(w), w.rollback.run(RuntimeError())),
+    lambda w: (ipvlan(w), w.container.remove_interface("eth0", kind="ipvlan")),
+    lambda w: vlan(w, vlan_id=7),
+    lambda w: vlan(w, vlan_id=0, mtu=1400),
+    lambda w: (vlan(w, vlan_id=4094), w.container.remove_interface("eth0", kind="vlan")),
+    lambda w: (vlan(w, vlan_id=7), w.host.remove_link("veth0")),
+    lambda w: w.host.add_dummy("eth0", into=w.container, mac=MAC2, mtu=1400),
+    lambda w: [w.host.add_dummy("eth0", into=w.container, mac=MAC2) for _ in range(2)],
+    lambda w: (
+        w.host.add_dummy("eth0", into=w.container, mac=MAC2),
+        w.container.remove_interface("eth0", kind="dummy"),
+    ),
+]

@@ -11,7 +11,11 @@ import pytest
 from cnisdk._result import Interface, Ip, Result
 from cnisdk.testing import FakeIpam, HostState, LinkState, Runtime, laws
 from reference_plugins.bridge import Bridge
+from reference_plugins.dummy import Dummy
+from reference_plugins.ipvlan import Ipvlan
 from reference_plugins.loopback import Loopback
+from reference_plugins.macvlan import Macvlan
+from reference_plugins.vlan import Vlan
 
 
 IPAM = {"ipam": {"type": "pool"}}
@@ -80,6 +84,25 @@ def test_bridge_keeps_all_laws_under_another_name(name: str) -> None:
     )
 
     assert laws.check_all(runtime, ipam=ipam) is None
+
+
+def with_master() -> HostState:
+    """A machine with an interface others can be made on."""
+    return HostState().with_link("", "m0", LinkState(mac="02:00:00:00:00:33", mtu=1500, up=True))
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+@pytest.mark.parametrize("ipam", [None, V4, DUAL], ids=["L2", "IPv4", "dual"])
+@pytest.mark.parametrize("plugin", [Macvlan, Ipvlan, Vlan, Dummy], ids=lambda each: each.__name__)
+def test_interfaces_in_the_container_keep_the_laws(
+    plugin: Any, ipam: FakeIpam | None, law: Any
+) -> None:
+    if ipam is None and plugin is not Macvlan:
+        ipam = V6  # the others need an address
+    conf: dict[str, Any] = {} if plugin is Dummy else {"master": "m0"}
+    conf |= IPAM if ipam else {}
+
+    assert law(Runtime(plugin, conf=conf), with_master(), ipam=ipam or FakeIpam()) is None
 
 
 def test_the_law_of_check_has_teeth() -> None:

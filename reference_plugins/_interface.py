@@ -1,0 +1,43 @@
+"""What the plugins that make one interface, wholly in the container, have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cnisdk
+from cnisdk import errors
+
+
+def addresses(op: cnisdk.Add[Any]) -> cnisdk.Result:
+    """What IPAM gives; at least one address.
+
+    Raises:
+        errors.CniError: IPAM gave no address.
+    """
+    given = op.ipam.add()
+    if not given.ips:
+        raise errors.CniError("IPAM plugin returned missing IP config")
+    return given
+
+
+def configured(
+    op: cnisdk.Add[Any], made: cnisdk.Interface, *, builder: cnisdk.ResultBuilder | None = None
+) -> cnisdk.Result:
+    """Ask IPAM, where there is one, and set the new interface up with what it gives."""
+    res = op.result() if builder is None else builder
+    eth = res.interface(made)
+    if op.config.ipam is not None:
+        if op.config.ipam.type == "dhcp":  # its packets go through the interface
+            op.netns.set_up(op.ifname)
+        res.adopt(addresses(op), on=eth)
+    # W-MV-2: IPAM's settings stay unless the configuration has its own.
+    result = res.dns(op.config.dns or None).build()
+    op.netns.configure(op.ifname, result)
+    return result
+
+
+def verified(op: cnisdk.Check[Any], kind: str) -> cnisdk.Link:
+    """The interface in the container, once it is as ADD had made it."""
+    link = op.netns.expect_link(op.ifname, kind=kind)
+    op.netns.expect(op.prev_result, op.ifname)
+    return link

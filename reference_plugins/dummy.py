@@ -1,0 +1,60 @@
+"""Give containers a dummy interface: addresses without a wire."""
+
+from __future__ import annotations
+
+import attrs
+
+import cnisdk
+from cnisdk import errors, on
+from reference_plugins import _interface, _validators
+
+
+@cnisdk.config
+class DummyConf(cnisdk.NetConf):
+    """Configuration of the dummy plugin; IPAM is required."""
+
+    mtu: int = attrs.field(default=0, validator=_validators.mtu)
+    """MTU in bytes; 0 for the kernel's default."""
+    mac: str | None = cnisdk.capability(
+        "mac",
+        arg="MAC",
+        default=None,
+        validator=_validators.station,
+        description="Hardware address of the interface.",
+    )
+
+
+class Dummy(cnisdk.Plugin[DummyConf]):
+    """Give containers a dummy interface: addresses without a wire."""
+
+    @on.add
+    def attach(self, op: cnisdk.Add[DummyConf]) -> cnisdk.Result:
+        """Make the interface, ask IPAM, configure it."""
+        _require_ipam(op.config)
+        made = op.host.add_dummy(op.ifname, into=op.netns, mac=op.config.mac, mtu=op.config.mtu)
+        return _interface.configured(op, made)
+
+    @on.delete
+    def detach(self, op: cnisdk.Del[DummyConf]) -> None:
+        """Remove the interface."""
+        if op.netns is not None:
+            op.netns.remove_interface(op.ifname, kind="dummy")
+
+    @on.check
+    def verify(self, op: cnisdk.Check[DummyConf]) -> None:
+        """Compare the interface with the result, routes included."""
+        _require_ipam(op.config)
+        _interface.verified(op, "dummy")
+
+    @on.status
+    def ready(self, op: cnisdk.Status[DummyConf]) -> None:
+        """Refuse a configuration that no ADD could use."""
+        _require_ipam(op.config)
+
+
+def _require_ipam(cfg: DummyConf) -> None:
+    if cfg.ipam is None:
+        raise errors.InvalidConfig(
+            "dummy interface requires an IPAM configuration",
+            details='add a section such as {"ipam": {"type": "host-local"}}',
+        )
