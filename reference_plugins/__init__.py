@@ -12,6 +12,7 @@ PLUGINS: Final = {
     "ipvlan": "reference_plugins.ipvlan:Ipvlan",
     "loopback": "reference_plugins.loopback:Loopback",
     "macvlan": "reference_plugins.macvlan:Macvlan",
+    "ptp": "reference_plugins.ptp:Ptp",
     "static": "reference_plugins.static:Static",
     "vlan": "reference_plugins.vlan:Vlan",
 }

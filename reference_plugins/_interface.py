@@ -36,8 +36,8 @@ def configured(
     return result
 
 
-def verified(op: cnisdk.Check[Any], kind: str) -> cnisdk.Link:
+def verified(op: cnisdk.Check[Any], kind: str, *, by_gateway: bool = False) -> cnisdk.Link:
     """The interface in the container, once it is as ADD had made it."""
     link = op.netns.expect_link(op.ifname, kind=kind)
-    op.netns.expect(op.prev_result, op.ifname)
+    op.netns.expect(op.prev_result, op.ifname, by_gateway=by_gateway)
     return link

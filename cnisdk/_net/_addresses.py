@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
+from ipaddress import ip_interface, ip_network
 from typing import TYPE_CHECKING
 
 from cnisdk import errors
 from cnisdk._net._configure import configure
 from cnisdk._net._space import Space
-from cnisdk._net._types import Link
+from cnisdk._net._types import SCOPE_HOST, KernelRoute, Link
+from cnisdk._net._verify import expect_address
 
 
 if TYPE_CHECKING:
-    from cnisdk._result import IpInterface, Result
+    from cnisdk._result import Ip, IpInterface, Result
 
 FORWARDING = {4: "ipv4/ip_forward", 6: "ipv6/conf/all/forwarding"}
 
@@ -70,7 +73,15 @@ class AddressVerbs(Space):
             # Somebody else's bridge may take its MAC from its ports; containers remember the gateway's.
             self.kernel.change_link(link.index, mac=link.mac)
 
-    def configure(self, name: str, result: Result, *, dad: bool = False, up: bool = True) -> None:
+    def configure(
+        self,
+        name: str,
+        result: Result,
+        *,
+        dad: bool = False,
+        up: bool = True,
+        by_gateway: bool = False,
+    ) -> None:
         """Give a container's interface the addresses and routes of a result, and set it up.
 
         Args:
@@ -79,17 +90,67 @@ class AddressVerbs(Space):
                 priority, table and scope included.
             dad: Run IPv6 duplicate address detection and wait for it.
             up: Set the interface up.
+            by_gateway: Reach even the addresses' own subnets through their gateways, as on a
+                point-to-point link.
 
         Raises:
             errors.CniError: names the address or route the kernel refused.
         """
         with self._named(f'configuration of "{name}" in {self}'):
             link = self.expect_link(name)
-            configure(self, link, result, dad=dad, up=up, deadline=self._deadline)
+            configure(
+                self,
+                link,
+                result,
+                dad=dad,
+                up=up,
+                by_gateway=by_gateway,
+                deadline=self._deadline,
+            )
+
+    def add_point_to_point(self, name: str, ips: Sequence[Ip]) -> None:
+        """Give the host's end of a point-to-point link the gateways, and routes to the other end.
+
+        Addresses and routes go with the link.
+
+        Args:
+            name: The link.
+            ips: The container's addresses, each with a gateway.
+
+        Raises:
+            errors.CniError: names the address or route the kernel refused.
+        """
+        gateways = dict.fromkeys(ip_interface(each.gateway) for each in ips if each.gateway)
+        with self._named(f'routes to the container by "{name}"'):
+            self.kernel.configure(
+                self.expect_link(name).index,
+                addresses=list(gateways),
+                routes=[_to_container(each) for each in ips],
+                up=True,
+                dad=False,
+            )
+
+    def expect_point_to_point(self, name: str, ips: Sequence[Ip]) -> None:
+        """Raise an error naming the gateway's address or the route that is missing on a host's end."""
+        link = self.expect_link(name, up=True)
+        with self._named(f'routes to the container by "{name}"'):
+            for gateway in (each.gateway for each in ips if each.gateway):
+                expect_address(self, link, ip_interface(gateway))
+            present = {(each.dst, each.index) for each in self.kernel.routes()}
+        for ip in ips:
+            if (_to_container(ip).dst, link.index) not in present:
+                raise errors.CniError(
+                    f'the route to {ip.address.ip} by "{name}" is missing on {self}'
+                )
 
     def enable_forwarding(self, version: int) -> None:
         """Let the kernel forward IPv4 or IPv6 packets; no write when it does already."""
         self.set_sysctl(FORWARDING[version], "1")
+
+
+def _to_container(ip: Ip) -> KernelRoute:
+    scope = SCOPE_HOST if ip.version == 4 else None
+    return KernelRoute(dst=ip_network(ip.address.ip), scope=scope)
 
 
 def _are_rivals(present: IpInterface, wanted: IpInterface) -> bool:

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 class CheckVerbs(Space):
     """The verbs of `Namespace` that compare."""
 
-    def expect_peer(self, link: Link, *, master: str) -> Link:
+    def expect_peer(self, link: Link, *, master: str = "") -> Link:
         """The end here of a veth whose other end is ``link``, a port of the bridge ``master``.
 
         Args:
             link: The end in the container.
-            master: The bridge.
+            master: The bridge; "" when it need not be a port.
 
         Raises:
             errors.CniError: there is none, it is down, or it is no port of that bridge.
@@ -32,7 +32,7 @@ class CheckVerbs(Space):
             host = self.kernel.link_by_index(link.peer_index) if link.peer_index else None
         if host is None or host.kind != "veth" or host.peer_index != link.index:
             raise errors.CniError(f'the host end of the veth "{link.name}" was not found on {self}')
-        if host.master != self.expect_link(master).index:
+        if master and host.master != self.expect_link(master).index:
             raise errors.CniError(f'"{host.name}" is not a port of the bridge "{master}"')
         self._compare(host, up=True)
         return host
@@ -51,14 +51,22 @@ class CheckVerbs(Space):
                 details=f"sysctl net/{FORWARDING[version]} should be 1",
             )
 
-    def expect(self, result: Result, name: str, *, up: bool = True) -> None:
+    def expect(
+        self, result: Result, name: str, *, up: bool = True, by_gateway: bool = False
+    ) -> None:
         """Compare an interface with what a result says of it: CHECK.
 
         Interface state, MAC, MTU, addresses, and routes with gateway, table, metric, scope, mtu and
         advmss. What a later chained plugin added, or moved to another table, is tolerated.
 
+        Args:
+            result: What ADD had said.
+            name: The interface.
+            up: Whether it should be up, with addresses and routes in use.
+            by_gateway: As for `configure`.
+
         Raises:
             errors.CniError: names the object that is missing or altered.
         """
         with self._named(f'state of "{name}" in {self}'):
-            expect_result(self, result, name, up=up)
+            expect_result(self, result, name, up=up, by_gateway=by_gateway)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 from cnisdk import errors
@@ -15,7 +16,14 @@ if TYPE_CHECKING:
 
 
 def configure(
-    netns: Space, link: Link, result: Result, *, dad: bool, up: bool, deadline: Deadline
+    netns: Space,
+    link: Link,
+    result: Result,
+    *,
+    dad: bool,
+    up: bool,
+    by_gateway: bool,
+    deadline: Deadline,
 ) -> None:
     """See `Namespace.configure`."""
     ips = assigned(result, link.name)
@@ -25,12 +33,29 @@ def configure(
     if addresses:
         # Neighbours should forget who had the address before.
         netns.set_sysctl(f"ipv4/conf/{link.name}/arp_notify", "1", required=False)
-    routes = [kernel_route(route, result) for route in result.routes] if ips else []
+    routes = [each for ip in ips for each in _by_gateway(ip)] if by_gateway else []
+    routes += [kernel_route(route, result) for route in result.routes] if ips else []
     netns.kernel.configure(
-        link.index, addresses=addresses, routes=list(dict.fromkeys(routes)), up=up, dad=dad
+        link.index,
+        addresses=addresses,
+        routes=list(dict.fromkeys(routes)),
+        up=up,
+        dad=dad,
+        connected=not by_gateway,
     )
     if dad and up and any(each.version == 6 for each in addresses):
         _wait_for_detection(netns, link, deadline)
+
+
+def _by_gateway(ip: Ip) -> list[KernelRoute]:
+    """Routes that send even what is for the address's own subnet to the gateway."""
+    if ip.gateway is None:
+        raise errors.CniError(
+            f"address {ip.address} has no gateway, and a point-to-point link needs one",
+            details="the IPAM plugin must return a gateway with each address",
+        )
+    near = KernelRoute(dst=ip_network(ip.gateway), scope=SCOPE_LINK, src=ip.address.ip)
+    return [near, KernelRoute(dst=ip.address.network, gw=ip.gateway, src=ip.address.ip)]
 
 
 def assigned(result: Result, name: str) -> list[Ip]:

@@ -123,8 +123,12 @@ class Kernel(Protocol):
         routes: Sequence[KernelRoute],
         up: bool,
         dad: bool,
+        connected: bool = True,
     ) -> None:
-        """Add addresses, set the link up, add routes: one batch."""
+        """Add addresses, set the link up, add routes: one batch.
+
+        With ``connected`` off, the kernel makes no routes to the addresses' subnets.
+        """
         ...
 
     def wait_link(

@@ -8,10 +8,12 @@ from cnisdk._result import Interface, IpAddress, IpInterface, IpNetwork
 
 
 IFA_F_NODAD = 0x02
+IFA_F_NOPREFIXROUTE = 0x200
 IFA_F_DADFAILED = 0x08
 IFA_F_TENTATIVE = 0x40
 MAIN_TABLE = 254
 SCOPE_LINK = 253
+SCOPE_HOST = 254
 
 
 @attrs.frozen(kw_only=True)
@@ -94,6 +96,8 @@ class KernelRoute:
     """Path MTU in bytes; 0 for none."""
     advmss: int = 0
     """Advertised segment size in bytes; 0 for none."""
+    src: IpAddress | None = None
+    """Source address for packets that have none yet; only of what is to be made, not of what is found."""
 
 
 @attrs.frozen

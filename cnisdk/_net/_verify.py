@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from cnisdk import errors
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from cnisdk._result import Ip, IpAddress, IpInterface, Result, Route
 
 
-def expect_result(netns: Space, result: Result, name: str, *, up: bool) -> None:
+def expect_result(
+    netns: Space, result: Result, name: str, *, up: bool, by_gateway: bool = False
+) -> None:
     """See `Namespace.expect`."""
     expected = result.interface(name, netns.path)
     if expected is None:
@@ -35,6 +38,8 @@ def expect_result(netns: Space, result: Result, name: str, *, up: bool) -> None:
     present = netns.kernel.routes()
     for ip in ips:
         _expect_subnet_route(netns, link, ip.address, present)
+        if by_gateway and ip.gateway is not None:
+            _expect_by_gateway(netns, link, ip, present)
     # The result does not say which interface a route is on; with a single one it is plain.
     alone = all(ip.interface is None or ip in ips for ip in result.ips)
     for route in result.routes:
@@ -70,6 +75,16 @@ def _expect_subnet_route(
         raise errors.CniError(
             f'the route to {network} on interface "{link.name}" is missing in {netns}'
         )
+
+
+def _expect_by_gateway(netns: Space, link: Link, ip: Ip, present: Sequence[KernelRoute]) -> None:
+    here = {(each.dst, each.gw) for each in present if each.index == link.index}
+    for dst, gw in ((ip_network(ip.gateway or ""), None), (ip.address.network, ip.gateway)):
+        if (dst, gw) not in here:
+            by = f" by {gw}" if gw else ""
+            raise errors.CniError(
+                f'the route to {dst}{by} on interface "{link.name}" is missing in {netns}'
+            )
 
 
 def _expect_route(

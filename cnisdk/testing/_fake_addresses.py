@@ -28,6 +28,7 @@ class FakeAddresses:
     machine: FakeMachine
     by_name: dict[str, LinkState]
     route_set: set[tuple[str, ...]]
+    unconnected: set[tuple[str, str]]
 
     def index(self, name: str) -> int:
         """A link's index."""
@@ -60,12 +61,14 @@ class FakeAddresses:
         self.machine.change(f"add {address} to {name}")
         self._add_address(name, address)
 
-    def _add_address(self, name: str, address: IpInterface) -> None:
+    def _add_address(self, name: str, address: IpInterface, *, connected: bool = True) -> None:
         present = self._present(name)
         if address in present:
             raise FileExistsError(errno.EEXIST, "File exists")
         self._keep(name, [*present, address])
-        if self.by_name[name].up:
+        if not connected:
+            self.unconnected.add((name, str(address)))
+        elif self.by_name[name].up:
             self._connect(name, address)
 
     def _connect(self, name: str, address: IpInterface) -> None:
@@ -110,7 +113,8 @@ class FakeAddresses:
                 present += [each for each in missing if each not in present]
                 self._keep(name, present)
             for address in present:
-                self._connect(name, address)
+                if (name, str(address)) not in self.unconnected:
+                    self._connect(name, address)
             return
         self._drop_routes(name, lambda _: True)
         settings = [self.sysctl(f"ipv6/conf/{each}/keep_addr_on_down") for each in (name, "all")]
@@ -143,6 +147,7 @@ class FakeAddresses:
         routes: Sequence[KernelRoute],
         up: bool,
         dad: bool,
+        connected: bool = True,
     ) -> None:
         """Add addresses, set the link up, add routes; like the kernel, go on after a refusal."""
         name = self.name(index)
@@ -156,7 +161,10 @@ class FakeAddresses:
                 refusals.append(refusal)
 
         for address in addresses:
-            step(f"add {address} to {name}", partial(self._add_address, name, address))
+            step(
+                f"add {address} to {name}",
+                partial(self._add_address, name, address, connected=connected),
+            )
         if up:
             step(f"set {name} up", partial(self.switch, name, up=True))
         for route in routes:
@@ -166,7 +174,9 @@ class FakeAddresses:
 
     def _add_route(self, name: str, route: KernelRoute) -> None:
         version, up = route.dst.version, self.by_name[name].up
-        near = any(route.gw in each.network for each in self._present(name) if route.gw and up)
+        networks = [each.network for each in self._present(name)]
+        networks += [ip_network(dst) for dst, gw, at, *_ in self.route_set if at == name and not gw]
+        near = any(route.gw in each for each in networks if route.gw and up)
         if not up and route.gw is None:
             raise OSError(errno.ENETDOWN, f"route to {route.dst}: Network is down")
         if route.gw is not None and not near:

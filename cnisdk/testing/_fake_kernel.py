@@ -38,6 +38,8 @@ class FakeKernel(FakeAddresses):
         self.route_set = set(state.routes)
         self.values = dict(state.sysctls)
         self.rules = set(state.rules)
+        self.unconnected: set[tuple[str, str]] = set()
+        """Links and their addresses without a route to their subnet."""
         self.fixed_mtus: set[str] = set()
         """Links whose MTU was set by a call of its own."""
 
@@ -277,8 +279,9 @@ class FakeKernel(FakeAddresses):
             link = name.split("/")[2]
             if link not in {*self.by_name, "all", "default"}:
                 return None
-            if (link, setting) == ("lo", "accept_dad"):
-                return self.values.get(name, "-1")
+            state = self.by_name.get(link)
+            if setting == "accept_dad" and (link == "lo" or (state and state.kind == "dummy")):
+                return self.values.get(name, "-1")  # a link without neighbours
         return self.values.get(name, _DEFAULTS.get(setting, "0"))
 
     def set_sysctl(self, name: str, value: str) -> None:

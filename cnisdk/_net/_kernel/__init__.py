@@ -141,9 +141,12 @@ class NetlinkKernel:
         routes: Sequence[KernelRoute],
         up: bool,
         dad: bool,
+        connected: bool = True,
     ) -> None:
         """Add addresses, set the link up, add routes: one send."""
-        requests = [_requests.new_address(index, each, dad=dad) for each in addresses]
+        requests = [
+            _requests.new_address(index, each, dad=dad, connected=connected) for each in addresses
+        ]
         names = [f"address {each}" for each in addresses]
         if up:
             requests.append(_requests.change_link(index, up=True))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cnisdk._net._kernel._messages import AddressMessage, LinkMessage, RouteMessage
-from cnisdk._net._types import IFA_F_NODAD, KernelRoute
+from cnisdk._net._types import IFA_F_NODAD, IFA_F_NOPREFIXROUTE, KernelRoute
 
 
 if TYPE_CHECKING:
@@ -130,13 +130,17 @@ def dump_addresses(index: int) -> bytearray:
     return _request(AddressMessage, _GETADDR, fields={"index": index}, flags=_DUMP)
 
 
-def new_address(index: int, address: IpInterface, *, dad: bool) -> bytearray:
+def new_address(
+    index: int, address: IpInterface, *, dad: bool, connected: bool = True
+) -> bytearray:
     """Add an address, with its broadcast address where there is one."""
     attrs: Attributes = [("IFA_LOCAL", str(address.ip)), ("IFA_ADDRESS", str(address.ip))]
     if address.version == 4 and address.network.prefixlen <= _LARGEST_PREFIX_WITH_BROADCAST:
         attrs.append(("IFA_BROADCAST", str(address.network.broadcast_address)))
-    if address.version == 6 and not dad:
-        attrs.append(("IFA_FLAGS", IFA_F_NODAD))
+    flags = IFA_F_NODAD if address.version == 6 and not dad else 0
+    flags |= 0 if connected else IFA_F_NOPREFIXROUTE
+    if flags:
+        attrs.append(("IFA_FLAGS", flags))
     fields = _address_fields(index, address)
     return _request(AddressMessage, _NEWADDR, fields=fields, attrs=attrs, flags=_CREATE | _EXCL)
 
@@ -159,6 +163,8 @@ def new_route(index: int, route: KernelRoute) -> bytearray:
         attrs.append(("RTA_DST", str(route.dst.network_address)))
     if route.gw is not None:
         attrs.append(("RTA_GATEWAY", str(route.gw)))
+    if route.src is not None:
+        attrs.append(("RTA_PREFSRC", str(route.src)))
     if route.priority:
         attrs.append(("RTA_PRIORITY", route.priority))
     metrics = {"RTAX_MTU": route.mtu, "RTAX_ADVMSS": route.advmss}

@@ -126,6 +126,15 @@ each(
         w.container.configure("eth0", result("10.1.0.5/24", "fd01::5/64"), dad=True),
     ),
     lambda w: (pair(w), w.container.configure("eth0", result("10.1.0.5/24"), up=False)),
+    lambda w: (pair(w), w.container.configure("eth0", result("10.1.0.5/24"), by_gateway=True)),
+    lambda w: (pair(w), w.container.configure("eth0", result("fd01::5/64"), by_gateway=True)),
+    lambda w: w.host.add_point_to_point(pair(w), result("10.1.0.5/24", "fd01::5/64").ips),
+    lambda w: w.host.add_point_to_point("nope", result("10.1.0.5/24").ips),
+    lambda w: w.host.expect_point_to_point(pair(w), result("10.1.0.5/24").ips),
+    lambda w: (
+        w.host.add_point_to_point(pair(w), result("10.1.0.5/24").ips),
+        w.host.expect_point_to_point(veth_names(ME)[0], result("10.1.0.5/24").ips),
+    ),
     lambda w: w.host.wait_port_up("nope"),
     lambda w: w.host.firewall_problem(),
 )

@@ -15,6 +15,7 @@ from reference_plugins.dummy import Dummy
 from reference_plugins.ipvlan import Ipvlan
 from reference_plugins.loopback import Loopback
 from reference_plugins.macvlan import Macvlan
+from reference_plugins.ptp import Ptp
 from reference_plugins.vlan import Vlan
 
 
@@ -84,6 +85,14 @@ def test_bridge_keeps_all_laws_under_another_name(name: str) -> None:
     )
 
     assert laws.check_all(runtime, ipam=ipam) is None
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+@pytest.mark.parametrize("conf", [{}, {"ipMasq": True, "mtu": 1400}], ids=["plain", "masquerade"])
+def test_ptp_keeps_the_laws(conf: dict[str, Any], law: Any) -> None:
+    gateways = FakeIpam.giving("10.1.0.5/24", gateway="10.1.0.1", routes=("0.0.0.0/0",))
+
+    assert law(Runtime(Ptp, conf={**conf, **IPAM}), HostState(), ipam=gateways) is None
 
 
 def with_master() -> HostState:

@@ -1,0 +1,19 @@
+"""The fake kernel does what the real one does, also for the links that few kernels have."""
+
+from __future__ import annotations
+
+import pytest
+from machine import Machine, Netns
+from scenarios import Scenario
+from test_fake_contract import fake, outcome, real
+from verb_scenarios import lab_scenarios
+
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.mark.parametrize("run", lab_scenarios, ids=range(len(lab_scenarios)))
+def test_fake_and_real_kernel_do_the_same(
+    machine: Machine, container: Netns, run: Scenario
+) -> None:
+    assert outcome(run, fake()) == outcome(run, real(machine, container))
