@@ -14,7 +14,7 @@ export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint types bench growth conformance matrix check clean FORCE
+.PHONY: help setup demo test lab lint types bench growth conformance matrix check clean FORCE
 
 help:  ## List these commands.
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r name text; do \
@@ -29,6 +29,11 @@ demo: $(VENV)/.setup  ## Attach two containers to a bridge and clean up again, i
 test: $(VENV)/.group-typing  ## Run all tests (WORKERS=0: one after the other; PYTEST_ARGS="-k name").
 	@testing/system-packages.sh
 	$(py) -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
+
+lab: export COMMAND = $(or $(CMD),$(py) -m pytest -m lab -p no:cacheprovider --timeout 900 \
+	--junit-xml=build/lab/report.xml testing/tests/lab $(PYTEST_ARGS))
+lab: $(VENV)/.group-typing  ## Run the lab tests on a second kernel, in qemu (as root; CMD="..." runs a command there).
+	@testing/lab/run sh -c "$$COMMAND"
 
 lint: $(VENV)/.group-lint  ## Check style, spelling and the layers.
 	$(VENV)/bin/ruff check

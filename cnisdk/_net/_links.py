@@ -169,6 +169,41 @@ class LinkVerbs(Space):
         """Change a link's alias."""
         self._change(name, alias=alias)
 
+    def set_attributes(
+        self,
+        name: str,
+        *,
+        mac: str = "",
+        mtu: int = 0,
+        promisc: bool | None = None,
+        allmulti: bool | None = None,
+        tx_queue_length: int | None = None,
+    ) -> None:
+        """Change attributes of a link; what is not given stays.
+
+        Args:
+            name: The link.
+            mac: Hardware address.
+            mtu: In bytes.
+            promisc: Whether it receives everything.
+            allmulti: Whether it receives all multicast packets.
+            tx_queue_length: Length of the transmit queue, in packets.
+
+        Raises:
+            errors.InvalidConfig: ``mac`` is no hardware address (code 7).
+            errors.CniError: the kernel refused; what it had changed before stays changed.
+        """
+        mac = normal_mac(mac) if mac else ""
+        with self._named(f'interface "{name}"'):
+            self.kernel.change_link(
+                self.expect_link(name).index,
+                mac=mac,
+                mtu=mtu,
+                promisc=promisc,
+                allmulti=allmulti,
+                tx_queue_length=tx_queue_length,
+            )
+
     def _change(
         self, name: str, *, up: bool | None = None, mac: str = "", alias: str | None = None
     ) -> None:

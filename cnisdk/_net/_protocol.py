@@ -90,6 +90,8 @@ class Kernel(Protocol):
         alias: str | None = None,
         promisc: bool | None = None,
         hairpin: bool | None = None,
+        allmulti: bool | None = None,
+        tx_queue_length: int | None = None,
         isolated: bool | None = None,
     ) -> None:
         """Change what is given, leave the rest."""

@@ -50,6 +50,12 @@ class Link:
     """Broadcast queue length of a macvlan, in packets; 0 where the kernel does not tell."""
     promiscuity: int = 0
     """How many users want the link promiscuous."""
+    promisc: bool = False
+    """Whether it was set promiscuous."""
+    allmulti: bool = False
+    """Whether it was set to receive all multicast packets."""
+    tx_queue_length: int = 0
+    """Length of the transmit queue, in packets."""
     hairpin: bool | None = None
     """Bridge port flag; None when the link is no port."""
     isolated: bool | None = None

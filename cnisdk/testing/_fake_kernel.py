@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _PER_LINK_SYSCTLS = ("ipv4/conf/", "ipv6/conf/")
 _DEFAULTS = {"accept_ra": "1", "accept_dad": "1", "enhanced_dad": "1"}
 _DEFAULT_MTU = 1500
+_MTUS = (68, 65535)
 _MADE_UP_MAC = "02:00:00:00:00:99"
 
 
@@ -86,6 +87,9 @@ class FakeKernel(FakeAddresses):
             mode=state.mode,
             vlan_id=state.vlan_id,
             peer_index=peer[0].index(peer[1]) if peer else None,
+            promisc=state.promisc,
+            allmulti=state.allmulti,
+            tx_queue_length=state.tx_queue_length,
             promiscuity=int(state.promisc) + int(is_port),
             hairpin=state.hairpin if is_port else None,
             isolated=state.isolated if is_port else None,
@@ -204,6 +208,8 @@ class FakeKernel(FakeAddresses):
         alias: str | None = None,
         promisc: bool | None = None,
         hairpin: bool | None = None,
+        allmulti: bool | None = None,
+        tx_queue_length: int | None = None,
         isolated: bool | None = None,
     ) -> None:
         """Change what is given."""
@@ -211,10 +217,13 @@ class FakeKernel(FakeAddresses):
         self.machine.change(f"change {old}")
         name = self.rename(old, name) if name else old
         state = self.by_name[name]
+        if mtu and not _MTUS[0] <= mtu <= _MTUS[1]:
+            raise OSError(errno.EINVAL, "Invalid argument")
         if (hairpin is not None or isolated is not None) and not state.master:
             raise OSError(errno.EOPNOTSUPP, "Operation not supported")
         given: dict[str, Any] = {"mac": mac or None, "mtu": mtu or None, "alias": alias}
         given |= {"promisc": promisc, "hairpin": hairpin, "isolated": isolated}
+        given |= {"allmulti": allmulti, "tx_queue_length": tx_queue_length}
         changes = {key: value for key, value in given.items() if value is not None}
         self.by_name[name] = attrs.evolve(state, **changes)
         if mtu:
@@ -274,6 +283,11 @@ class FakeKernel(FakeAddresses):
 
     def sysctl(self, name: str) -> str | None:
         """A value; the default where nothing was written. Settings of a link exist with the link."""
+        default = self.sysctl_default(name)
+        return None if default is None else self.values.get(name, default)
+
+    def sysctl_default(self, name: str) -> str | None:
+        """The value of a setting that was never written; None when there is no such setting."""
         _, _, setting = name.rpartition("/")
         if name.startswith(_PER_LINK_SYSCTLS):
             link = name.split("/")[2]
@@ -281,8 +295,8 @@ class FakeKernel(FakeAddresses):
                 return None
             state = self.by_name.get(link)
             if setting == "accept_dad" and (link == "lo" or (state and state.kind == "dummy")):
-                return self.values.get(name, "-1")  # a link without neighbours
-        return self.values.get(name, _DEFAULTS.get(setting, "0"))
+                return "-1"  # a link without neighbours
+        return _DEFAULTS.get(setting, "0")
 
     def set_sysctl(self, name: str, value: str) -> None:
         """Write a value."""
@@ -290,6 +304,8 @@ class FakeKernel(FakeAddresses):
             raise FileNotFoundError(errno.ENOENT, "No such file or directory")
         self.machine.change(f"set {name}")
         self.values[name] = value
+        if self.sysctl_default(name) == value:
+            del self.values[name]
 
     def close(self) -> None:
         """Nothing to let go of."""

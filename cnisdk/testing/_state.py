@@ -33,6 +33,10 @@ class LinkState:
     """VLAN id of a vlan."""
     promisc: bool = False
     """Whether the link is promiscuous."""
+    allmulti: bool = False
+    """Whether the link receives all multicast packets."""
+    tx_queue_length: int = 1000
+    """Length of the transmit queue, in packets."""
     hairpin: bool = False
     """Bridge port flag."""
     isolated: bool = False

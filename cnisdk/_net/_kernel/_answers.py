@@ -10,7 +10,7 @@ from cnisdk._net._kernel._requests import IPVLAN_MODES
 from cnisdk._net._types import Address, KernelRoute, Link
 
 
-_IFF_UP = 0x1
+_IFF_UP, _IFF_PROMISC, _IFF_ALLMULTI = 0x1, 0x100, 0x200
 _WITH_DETAILS = ("macvlan", "ipvlan", "vlan")
 _UNICAST, _LOCAL_TABLE = 1, 255
 _ANYWHERE = {2: "0.0.0.0", 10: "::"}  # noqa: S104  # by address family; nothing is bound
@@ -42,6 +42,9 @@ def link(data: bytes) -> Link:
         mode=_mode(kind, details),
         vlan_id=_detail(details, "IFLA_VLAN_ID"),
         bcqueuelen=_detail(details, "IFLA_MACVLAN_BC_QUEUE_LEN"),
+        promisc=bool(message["flags"] & _IFF_PROMISC),
+        allmulti=bool(message["flags"] & _IFF_ALLMULTI),
+        tx_queue_length=message.get_attr("IFLA_TXQLEN") or 0,
         promiscuity=message.get_attr("IFLA_PROMISCUITY") or 0,
         hairpin=_port_flag(port, "IFLA_BRPORT_MODE"),
         isolated=_port_flag(port, "IFLA_BRPORT_ISOLATED"),

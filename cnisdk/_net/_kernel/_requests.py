@@ -19,7 +19,7 @@ _NEWLINK, _DELLINK, _GETLINK, _SETLINK = 16, 17, 18, 19
 _NEWADDR, _DELADDR, _GETADDR = 20, 21, 22
 _NEWROUTE, _GETROUTE = 24, 26
 _REQUEST, _ACK, _EXCL, _CREATE, _DUMP = 0x1, 0x4, 0x200, 0x400, 0x300
-_IFF_UP, _IFF_PROMISC = 0x1, 0x100
+_IFF_UP, _IFF_PROMISC, _IFF_ALLMULTI = 0x1, 0x100, 0x200
 _LARGEST_PREFIX_WITH_BROADCAST = 30
 _UNICAST, _BOOT = 1, 3
 _BIG_TABLES = 252
@@ -95,6 +95,8 @@ def change_link(
     alias: str | None = None,
     promisc: bool | None = None,
     hairpin: bool | None = None,
+    allmulti: bool | None = None,
+    tx_queue_length: int | None = None,
     isolated: bool | None = None,
 ) -> bytearray:
     """Change what is given."""
@@ -105,7 +107,9 @@ def change_link(
         attrs.append(("IFLA_MTU", mtu))
     if alias is not None:
         attrs.append(("IFLA_IFALIAS", alias))
-    wanted = {_IFF_UP: up, _IFF_PROMISC: promisc}
+    if tx_queue_length is not None:
+        attrs.append(("IFLA_TXQLEN", tx_queue_length))
+    wanted = {_IFF_UP: up, _IFF_PROMISC: promisc, _IFF_ALLMULTI: allmulti}
     fields = {
         "index": index,
         "flags": sum(flag for flag, value in wanted.items() if value),

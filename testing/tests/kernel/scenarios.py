@@ -89,6 +89,7 @@ def _look(world: World, space: Namespace) -> dict[str, Any]:
                 names.get(link.master or 0, ""),
                 peers.get(link.peer_index or 0, ""),
                 *(link.promiscuity, link.hairpin, link.isolated),
+                *(link.promisc, link.allmulti, link.tx_queue_length),
                 *(link.mode, link.vlan_id, peers.get(link.lower_index or 0, "")),
                 sorted(str(each.interface) for each in kernel.addresses(link.index)),
                 [kernel.sysctl(f"ipv6/conf/{link.name}/{each}") for each in SYSCTLS],

@@ -1,0 +1,97 @@
+"""What tuning had found before it changed anything: one file for each attachment, in Go's form.
+
+The Go plugin reads and writes the same files, so either restores what the other has changed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from typing import Any, cast
+
+import cnisdk
+from cnisdk import errors
+
+
+def first(
+    directory: str, attachment: cnisdk.Attachment, index: int, found: dict[str, Any]
+) -> dict[str, Any]:
+    """The originals: what an earlier ADD had found on the same interface, else what is there now.
+
+    W-TU-2: in Go a second ADD takes the changed values for the originals.
+    """
+    earlier = load(directory, attachment)
+    if earlier is None or earlier.get("index") != index:
+        earlier = {}
+    sysctl = {**found["sysctl"], **earlier.get("sysctl", {})}
+    return {**found, **earlier, "sysctl": sysctl, "network": attachment.network, "index": index}
+
+
+def load(directory: str, attachment: cnisdk.Attachment) -> dict[str, Any] | None:
+    """What was saved; None when there is nothing that can be read."""
+    return _read(_path(directory, attachment))
+
+
+def save(directory: str, attachment: cnisdk.Attachment, originals: dict[str, Any]) -> None:
+    """Keep the originals, readable by the owner alone; there in full or not at all.
+
+    Raises:
+        errors.IoFailure: writing failed (code 5).
+    """
+    path = _path(directory, attachment)
+    scratch = f"{path}.new"
+    try:
+        _make(directory, 0o700)
+        with suppress(FileNotFoundError):
+            os.unlink(scratch)  # what a killed call left
+        fd = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with open(fd, "w", encoding="utf-8") as file:
+            json.dump(originals, file, indent=1)
+            file.flush()
+            os.fsync(fd)
+        os.rename(scratch, path)
+    except OSError as failure:
+        raise errors.IoFailure(
+            f"dataDir: cannot save the original settings in {path}: {failure.strerror}"
+        ) from failure
+
+
+def remove(directory: str, attachment: cnisdk.Attachment) -> None:
+    """Forget the originals."""
+    for path in (_path(directory, attachment), f"{_path(directory, attachment)}.new"):
+        with suppress(FileNotFoundError, NotADirectoryError):
+            os.unlink(path)
+
+
+def retain(directory: str, network: str, valid: frozenset[cnisdk.Attachment]) -> None:
+    """Forget the originals of a network's attachments that are not valid any more."""
+    kept = {_path(directory, each) for each in valid}
+    try:
+        paths = [os.path.join(directory, name) for name in os.listdir(directory)]
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for path in paths:
+        found = _read(path) if path.endswith(".json") and path not in kept else None
+        if found is not None and found.get("network") == network:
+            os.unlink(path)
+
+
+def _make(directory: str, mode: int) -> None:
+    if not os.path.isdir(directory):
+        _make(os.path.dirname(directory) or ".", 0o755)
+        with suppress(FileExistsError):
+            os.mkdir(directory, mode)
+
+
+def _path(directory: str, attachment: cnisdk.Attachment) -> str:
+    return os.path.join(directory, f"{attachment.container_id}_{attachment.ifname}.json")
+
+
+def _read(path: str) -> dict[str, Any] | None:
+    try:
+        with open(path, encoding="utf-8") as file:
+            found = json.load(file)
+    except (OSError, ValueError):
+        return None
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else None

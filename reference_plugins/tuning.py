@@ -1,0 +1,232 @@
+"""Change sysctls and attributes of an interface that an earlier plugin of the chain has made."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+import cnisdk
+from cnisdk import errors, on
+from reference_plugins import _originals, _validators
+
+
+_ALLOW_LIST = "/etc/cni/tuning/allowlist.conf"
+_DATA_DIR = "/run/cni/tuning"
+# The names of the configuration and of the file of originals, and the link's for the same.
+_ATTRIBUTES = {
+    "mac": "mac",
+    "promisc": "promisc",
+    "mtu": "mtu",
+    "allmulti": "allmulti",
+    "txQLen": "tx_queue_length",
+}
+
+
+def _queue(_: object, _field: object, value: int | None) -> None:
+    if value is not None and not 0 <= value < 2**32:
+        raise ValueError(f"must be 0 to 4294967295, got {value}")
+
+
+@cnisdk.config
+class TuningConf(cnisdk.NetConf):
+    """Configuration of the tuning plugin; all keys may also come in ``args.cni``, which wins."""
+
+    sysctl: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    """Settings below net. and their values; IFNAME stands for the interface."""
+    mac: str | None = attrs.field(default=None, validator=_validators.station)
+    """Hardware address."""
+    promisc: bool = False
+    """Receive all packets."""
+    mtu: int = attrs.field(default=0, validator=_validators.mtu)
+    """MTU in bytes; 0 to leave it."""
+    tx_queue_length: int | None = cnisdk.key("txQLen", default=None, validator=_queue)
+    """Length of the transmit queue, in packets."""
+    allmulti: bool | None = None
+    """Receive all multicast packets."""
+    data_dir: str = _DATA_DIR
+    """Where the original settings are kept until DEL."""
+    runtime_mac: str | None = cnisdk.capability(
+        "mac",
+        arg="MAC",
+        default=None,
+        validator=_validators.station,
+        description="Hardware address; wins over the key mac.",
+    )
+    arg_sysctl: Mapping[str, str] | None = cnisdk.arg(
+        "sysctl", default=None, description="Further settings, which win over those of the key."
+    )
+    arg_promisc: bool | None = cnisdk.arg(
+        "promisc", default=None, description="Receive all packets."
+    )
+    arg_mtu: int = cnisdk.arg(
+        "mtu", default=0, validator=_validators.mtu, description="MTU in bytes."
+    )
+    arg_tx_queue_length: int | None = cnisdk.arg(
+        "txQLen",
+        default=None,
+        validator=_queue,
+        description="Length of the transmit queue, in packets.",
+    )
+    arg_allmulti: bool | None = cnisdk.arg(
+        "allmulti", default=None, description="Receive all multicast packets."
+    )
+
+    @property
+    def sysctls(self) -> dict[str, str]:
+        """All settings by name, in the order they are written."""
+        return {**self.sysctl, **(self.arg_sysctl or {})}
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """The attributes to change, by their names in the configuration."""
+        wanted = {
+            "mac": self.runtime_mac or self.mac,
+            "promisc": (self.promisc if self.arg_promisc is None else self.arg_promisc) or None,
+            "mtu": self.arg_mtu or self.mtu or None,
+            "allmulti": self.allmulti if self.arg_allmulti is None else self.arg_allmulti,
+            "txQLen": self.tx_queue_length
+            if self.arg_tx_queue_length is None
+            else self.arg_tx_queue_length,
+        }
+        return {name: value for name, value in wanted.items() if value is not None}
+
+
+class Tuning(cnisdk.ChainedPlugin[TuningConf]):
+    """Change sysctls and attributes of an interface that an earlier plugin has made."""
+
+    @on.add
+    def attach(self, op: cnisdk.ChainedAdd[TuningConf]) -> cnisdk.Result:
+        """Save what there is, then change it."""
+        cfg, wanted = op.config, op.config.attributes
+        settings = _settings(cfg, op.ifname)
+        _refuse_forbidden(cfg)
+        if not settings and not wanted:
+            return op.prev_result
+        link = op.netns.expect_link(op.ifname)
+        found: dict[str, Any] = {name: getattr(link, _ATTRIBUTES[name]) for name in wanted}
+        found["sysctl"] = {path: _read_sysctl(op.netns, path) for path in settings}
+        saved = _originals.first(cfg.data_dir, op.attachment, link.index, found)
+        op.on_rollback(_originals.remove, cfg.data_dir, op.attachment)
+        op.on_rollback(_restore, op.netns, op.ifname, saved)
+        _originals.save(cfg.data_dir, op.attachment, saved)
+        for path, value in settings.items():
+            op.netns.set_sysctl(path, value)
+        _apply(op.netns, op.ifname, wanted)
+        return _with_changes(op, wanted)
+
+    @on.delete
+    def detach(self, op: cnisdk.Del[TuningConf]) -> None:
+        """Put everything back as it was found, sysctls included (W-TU-3)."""
+        directory = op.config.data_dir
+        saved = _originals.load(directory, op.attachment)
+        link = op.netns.link(op.ifname) if op.netns is not None and saved else None
+        if op.netns is not None and saved and link and saved.get("index", link.index) == link.index:
+            try:
+                _restore(op.netns, op.ifname, saved)
+            except errors.CniError as failure:
+                op.log.warning("not restored", interface=op.ifname, reason=str(failure))
+        _originals.remove(directory, op.attachment)
+
+    @on.check
+    def verify(self, op: cnisdk.Check[TuningConf]) -> None:
+        """Compare sysctls and attributes with the configuration."""
+        for path, wanted in _settings(op.config, op.ifname).items():
+            found = _read_sysctl(op.netns, path)
+            if found.split() != wanted.split():
+                raise errors.CniError(
+                    f'Error: Tuning configured sysctl {path} is "{found}", not "{wanted}"'
+                )
+        link = op.netns.expect_link(op.ifname)
+        for name, wanted in op.config.attributes.items():
+            found = getattr(link, _ATTRIBUTES[name])
+            if found != (_plain(wanted) if name == "mac" else wanted):
+                raise errors.CniError(
+                    f"Error: Tuning configured {name} of {op.ifname} is {found}, not {wanted}"
+                )
+
+    @on.gc
+    def collect(self, op: cnisdk.Gc[TuningConf]) -> None:
+        """Forget the originals of interfaces that have gone."""
+        directory = op.config.data_dir
+        _originals.retain(directory, op.network.name, op.valid_attachments)
+
+    @on.status
+    def ready(self, op: cnisdk.Status[TuningConf]) -> None:
+        """Refuse settings that no ADD may make."""
+        for key in op.config.sysctls:
+            _path(key, "eth0")
+        _refuse_forbidden(op.config)
+
+
+def _settings(cfg: TuningConf, ifname: str) -> dict[str, str]:
+    """Values by path: one setting may be spelled in two ways, and the later one counts."""
+    return {_path(key, ifname): value for key, value in cfg.sysctls.items()}
+
+
+def _path(key: str, ifname: str) -> str:
+    """The setting's path below /proc/sys, with the interface's name in it."""
+    path = key.replace(".", "/").replace("IFNAME", ifname, 1)
+    if not path.startswith("net/") or ".." in key.split("/") or "//" in path:
+        raise errors.InvalidConfig(
+            f'sysctl: invalid net sysctl key: "{key}"',
+            details="only settings below net. belong to a container",
+        )
+    return path
+
+
+def _refuse_forbidden(cfg: TuningConf) -> None:
+    """The node's allow-list: one regular expression a line, anywhere in the key."""
+    if not cfg.sysctls or not os.path.exists(_ALLOW_LIST):
+        return
+    with open(_ALLOW_LIST, encoding="utf-8") as file:
+        allowed = [line.strip() for line in file if line.strip()]
+    for key in cfg.sysctls:
+        if not any(re.search(pattern, key) for pattern in allowed):
+            raise errors.InvalidConfig(
+                f"Sysctl {key} is not allowed. Only the following sysctls are allowed: {allowed}",
+                details=f"the list is {_ALLOW_LIST}",
+            )
+
+
+def _read_sysctl(netns: cnisdk.Namespace, path: str) -> str:
+    value = netns.sysctl(path)
+    if value is None:
+        raise errors.InvalidConfig(f"sysctl: {path} does not exist in {netns}")
+    return value
+
+
+def _apply(netns: cnisdk.Namespace, ifname: str, values: Mapping[str, Any]) -> None:
+    changes = {_ATTRIBUTES[name]: value for name, value in values.items() if name in _ATTRIBUTES}
+    if changes:
+        netns.set_attributes(ifname, **changes)
+
+
+def _restore(netns: cnisdk.Namespace, ifname: str, saved: Mapping[str, Any]) -> None:
+    for path, value in saved.get("sysctl", {}).items():
+        netns.set_sysctl(path, value, required=False)
+    _apply(netns, ifname, saved)
+
+
+def _with_changes(op: cnisdk.ChainedAdd[TuningConf], wanted: Mapping[str, Any]) -> cnisdk.Result:
+    """prevResult with what is different now, so that CHECK of earlier plugins finds it."""
+    prev = op.prev_result
+    changes: dict[str, Any] = {}
+    if "mac" in wanted:
+        changes["mac"] = _plain(wanted["mac"])
+    if "mtu" in wanted:
+        changes["mtu"] = wanted["mtu"]
+    interfaces = tuple(
+        attrs.evolve(each, **changes) if each.name == op.ifname and each.sandbox else each
+        for each in prev.interfaces
+    )
+    return attrs.evolve(prev, interfaces=interfaces)
+
+
+def _plain(mac: str) -> str:
+    """A hardware address as the kernel writes it."""
+    digits = re.sub("[^0-9a-f]", "", mac.lower())
+    return ":".join(digits[n : n + 2] for n in range(0, len(digits), 2))
