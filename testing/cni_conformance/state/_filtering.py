@@ -8,6 +8,13 @@ import shutil
 import subprocess
 
 
+_TABLES_OF_IPTABLES = frozenset(
+    f"table {family} {name}"
+    for family in ("ip", "ip6")
+    for name in ("raw", "mangle", "nat", "filter", "security")
+)
+
+
 def rules() -> list[str]:
     """Every chain and rule, each with its table."""
     return [*_nft_rules(), *_legacy_rules()]
@@ -43,7 +50,12 @@ def _nft_rules() -> list[str]:
             text = " / ".join([*inside, line])
             seen[text] = seen.get(text, 0) + 1
             lines.append(text if seen[text] == 1 else f"{text} (no. {seen[text]})")
-    return lines
+    return [each for each in lines if not _is_empty_table_of_iptables(each, lines)]
+
+
+def _is_empty_table_of_iptables(line: str, lines: list[str]) -> bool:
+    """iptables makes its tables as soon as it is asked what is in them."""
+    return line in _TABLES_OF_IPTABLES and not any(each.startswith(f"{line} / ") for each in lines)
 
 
 def _legacy_rules() -> list[str]:

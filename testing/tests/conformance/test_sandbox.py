@@ -145,6 +145,22 @@ def test_every_kind_of_change_is_seen() -> None:
         assert line in found
 
 
+def test_asking_iptables_is_no_change() -> None:
+    def change(sandbox: _sandbox.Sandbox) -> list[list[str]]:
+        observer = Observer(sandbox)
+        before = observer.observe({})
+        found: list[list[str]] = []
+        for line in ("iptables -t nat -S", "iptables -t nat -N CONFORMANCE"):
+            subprocess.run(["sh", "-ec", line], check=True, stdout=subprocess.DEVNULL)
+            found.append(before.diff(observer.observe({})))
+        return found
+
+    asked, made = inside(change)
+
+    assert asked == []
+    assert any("CONFORMANCE" in each for each in made)
+
+
 def test_nothing_survives_the_process_of_a_case() -> None:
     def leave(sandbox: _sandbox.Sandbox) -> int:
         script = "setsid sleep 71234 >/dev/null 2>&1 & echo $!"
