@@ -14,6 +14,7 @@ PLUGINS: Final = {
     "macvlan": "reference_plugins.macvlan:Macvlan",
     "ptp": "reference_plugins.ptp:Ptp",
     "static": "reference_plugins.static:Static",
+    "tap": "reference_plugins.tap:Tap",
     "tuning": "reference_plugins.tuning:Tuning",
     "vlan": "reference_plugins.vlan:Vlan",
 }

@@ -112,6 +112,44 @@ class ContainerLinkVerbs(LinkVerbs):
         with self._named(f'dummy "{name}" in {into}'):
             return self._add_to_container(name, spec, into)
 
+    def add_tap(
+        self,
+        name: str,
+        *,
+        into: Namespace,
+        mac: str | None = None,
+        mtu: int = 0,
+        master: str = "",
+        owner: int | None = None,
+        group: int | None = None,
+        multi_queue: bool = False,
+    ) -> Interface:
+        """Make a tap device in a container, for a virtual machine to use.
+
+        Args:
+            name: Its name in the container.
+            into: The container's namespace.
+            mac: Hardware address; None for a random one.
+            mtu: In bytes; 0 for the kernel's default.
+            master: Bridge in the container the tap becomes a port of.
+            owner: User id that may open it; None for any user with the right to.
+            group: Group id that may open it; None for any.
+            multi_queue: Whether it may be opened more than once, a queue each.
+
+        Raises:
+            errors.InvalidEnvironment: the container already has an interface of that name (code 4).
+            errors.InvalidConfig: ``mac`` is no hardware address (code 7).
+        """
+        mac = normal_mac(mac) if mac else ""
+        with self._named(f'tap "{name}" in {into}'):
+            bridge = into.expect_link(master, kind="bridge").index if master else None
+            temporary, tag = self._announce(name, "tun", into)
+            tap = into.kernel.add_tap(temporary, owner=owner, group=group, multi_queue=multi_queue)
+            into.kernel.change_link(
+                tap.index, name=name, alias=tag, mac=mac, mtu=mtu, master=bridge
+            )
+        return into.interface(name)
+
     def remove_interface(self, name: str, *, kind: str) -> bool:
         """Remove the container's interface, unless it is another attachment's or of another kind.
 
@@ -192,18 +230,22 @@ class ContainerLinkVerbs(LinkVerbs):
                 raise OSError(errno.EBUSY, text) from failure
 
     def _add_to_container(self, name: str, spec: ContainerLinkSpec, into: Namespace) -> Interface:
-        owner, rollback = self._owner, self._rollback
-        self._refuse_taken(name, into)
-        tag = owner.owner_tag if owner is not None else ""
-        temporary = _temporary(owner or Attachment("", into.path, name))
-        if rollback is not None:
-            # Queued first, so that nothing can come between making and queueing.
-            rollback.add(into.remove_interface, name, kind=spec.kind)
-        into.remove_link(temporary, kind=spec.kind)  # what a crash of an earlier ADD left
+        temporary, tag = self._announce(name, spec.kind, into)
         link = self.kernel.add_container_link(
             name, spec, into=into.kernel, temporary=temporary, alias=tag
         )
         return Interface(name, link.mac, link.mtu, into.path)
+
+    def _announce(self, name: str, kind: str, into: Namespace) -> tuple[str, str]:
+        """Make room for a new link; its temporary name and its owner tag."""
+        owner, rollback = self._owner, self._rollback
+        self._refuse_taken(name, into)
+        temporary = _temporary(owner or Attachment("", into.path, name))
+        if rollback is not None:
+            # Queued first, so that nothing can come between making and queueing.
+            rollback.add(into.remove_interface, name, kind=kind)
+        into.remove_link(temporary, kind=kind)  # what a crash of an earlier ADD left
+        return temporary, owner.owner_tag if owner is not None else ""
 
 
 def _temporary(owner: Attachment) -> str:

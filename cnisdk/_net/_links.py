@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _NAME_TRIES = 3
 _PORT_SECONDS = 10.0
 _MAC_BYTES = 6
-_KINDS = {"veth", "macvlan", "ipvlan", "vlan", "dummy"}
+_KINDS = {"veth", "macvlan", "ipvlan", "vlan", "dummy", "tun"}
 
 
 class LinkVerbs(Space):

@@ -79,11 +79,18 @@ class Kernel(Protocol):
         """
         ...
 
+    def add_tap(
+        self, name: str, *, owner: int | None, group: int | None, multi_queue: bool
+    ) -> Link:
+        """Make a tap device that stays when nobody has it open."""
+        ...
+
     def change_link(
         self,
         index: int,
         *,
         name: str = "",
+        master: int | None = None,
         up: bool | None = None,
         mac: str = "",
         mtu: int = 0,

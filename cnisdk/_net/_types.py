@@ -46,6 +46,10 @@ class Link:
     """Mode of a macvlan (bridge, private, vepa, passthru) or ipvlan (l2, l3, l3s)."""
     vlan_id: int = 0
     """VLAN id of a vlan, 0 to 4094."""
+    owner: int | None = None
+    """User id that may open a tap; None for any user with the right to."""
+    group: int | None = None
+    """Group id that may open a tap; None for any."""
     bcqueuelen: int = 0
     """Broadcast queue length of a macvlan, in packets; 0 where the kernel does not tell."""
     promiscuity: int = 0

@@ -86,6 +86,8 @@ class FakeKernel(FakeAddresses):
             lower_index=self.lower_index(state),
             mode=state.mode,
             vlan_id=state.vlan_id,
+            owner=state.owner,
+            group=state.group,
             peer_index=peer[0].index(peer[1]) if peer else None,
             promisc=state.promisc,
             allmulti=state.allmulti,
@@ -185,6 +187,16 @@ class FakeKernel(FakeAddresses):
         other.change_link(other.index(temporary), name=name, alias=alias)
         return cast("Link", other.link(name))
 
+    def add_tap(
+        self, name: str, *, owner: int | None, group: int | None, multi_queue: bool
+    ) -> Link:
+        """Make a tap device."""
+        self.machine.change(f"add tap {name}")
+        if name in self.by_name:
+            raise OSError(errno.EBUSY, "Device or resource busy")
+        self.put(name, LinkState(kind="tun", mac=_MADE_UP_MAC, owner=owner, group=group))
+        return cast("Link", self.link(name))
+
     def put(self, name: str, state: LinkState) -> None:
         """Place a link."""
         self.by_name[name] = state
@@ -202,6 +214,7 @@ class FakeKernel(FakeAddresses):
         index: int,
         *,
         name: str = "",
+        master: int | None = None,
         up: bool | None = None,
         mac: str = "",
         mtu: int = 0,
@@ -224,6 +237,7 @@ class FakeKernel(FakeAddresses):
         given: dict[str, Any] = {"mac": mac or None, "mtu": mtu or None, "alias": alias}
         given |= {"promisc": promisc, "hairpin": hairpin, "isolated": isolated}
         given |= {"allmulti": allmulti, "tx_queue_length": tx_queue_length}
+        given["master"] = None if master is None else self.name(master)
         changes = {key: value for key, value in given.items() if value is not None}
         self.by_name[name] = attrs.evolve(state, **changes)
         if mtu:

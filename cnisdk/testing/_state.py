@@ -29,6 +29,10 @@ class LinkState:
     """Namespace path ("" for the host) and name of the link this one is on."""
     mode: str = ""
     """Mode of a macvlan or ipvlan."""
+    owner: int | None = None
+    """User id that may open a tap."""
+    group: int | None = None
+    """Group id that may open a tap."""
     vlan_id: int = 0
     """VLAN id of a vlan."""
     promisc: bool = False

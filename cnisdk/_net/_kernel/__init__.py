@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from cnisdk._net._kernel import _answers, _requests
+from cnisdk._net._kernel._tap import make_tap
 from cnisdk._net._netlink import KernelRefusal, Netlink
 from cnisdk._net._setns import entered
 from cnisdk._net._types import Address, KernelRoute, Link
@@ -93,6 +94,17 @@ class NetlinkKernel:
             raise OSError(errno.ENODEV, "the new link has gone")
         into.change_link(made.index, name=name, alias=alias)
         return attrs.evolve(made, name=name, alias=alias)
+
+    def add_tap(
+        self, name: str, *, owner: int | None, group: int | None, multi_queue: bool
+    ) -> Link:
+        """Make a tap device; netlink cannot."""
+        with entered(self.netns_fd):
+            make_tap(name, owner=owner, group=group, multi_queue=multi_queue)
+        made = self.link(name)
+        if made is None:
+            raise OSError(errno.ENODEV, "the new tap has gone")
+        return made
 
     def change_link(self, index: int, **changes: Any) -> None:
         """Change what is given."""

@@ -11,7 +11,7 @@ from cnisdk._net._types import Address, KernelRoute, Link
 
 
 _IFF_UP, _IFF_PROMISC, _IFF_ALLMULTI = 0x1, 0x100, 0x200
-_WITH_DETAILS = ("macvlan", "ipvlan", "vlan")
+_ON_TOP = ("macvlan", "ipvlan", "vlan")
 _UNICAST, _LOCAL_TABLE = 1, 255
 _ANYWHERE = {2: "0.0.0.0", 10: "::"}  # noqa: S104  # by address family; nothing is bound
 
@@ -24,9 +24,10 @@ def link(data: bytes) -> Link:
     port = None
     if info is not None and info.get_attr("IFLA_INFO_SLAVE_KIND") == "bridge":
         port = info.get_attr("IFLA_INFO_SLAVE_DATA")
-    details = (
-        info.get_attr("IFLA_INFO_DATA") if info is not None and kind in _WITH_DETAILS else None
-    )
+    details = None
+    if info is not None and kind in {*_ON_TOP, "tun"}:
+        details = info.get_attr("IFLA_INFO_DATA")
+    tap = details if kind == "tun" else None
     return Link(
         index=message["index"],
         name=message.get_attr("IFLA_IFNAME") or "",
@@ -38,9 +39,11 @@ def link(data: bytes) -> Link:
         alias=message.get_attr("IFLA_IFALIAS") or "",
         operstate=(message.get_attr("IFLA_OPERSTATE") or "unknown").lower(),
         peer_index=message.get_attr("IFLA_LINK") if kind == "veth" else None,
-        lower_index=message.get_attr("IFLA_LINK") if kind in _WITH_DETAILS else None,
+        lower_index=message.get_attr("IFLA_LINK") if kind in _ON_TOP else None,
         mode=_mode(kind, details),
         vlan_id=_detail(details, "IFLA_VLAN_ID"),
+        owner=tap.get_attr("IFLA_TUN_OWNER") if tap else None,
+        group=tap.get_attr("IFLA_TUN_GROUP") if tap else None,
         bcqueuelen=_detail(details, "IFLA_MACVLAN_BC_QUEUE_LEN"),
         promisc=bool(message["flags"] & _IFF_PROMISC),
         allmulti=bool(message["flags"] & _IFF_ALLMULTI),
@@ -103,7 +106,7 @@ def _detail(details: Any, name: str) -> int:
 
 
 def _mode(kind: str, details: Any) -> str:
-    if details is None or kind == "vlan":
+    if details is None or kind in {"vlan", "tun"}:
         return ""
     if kind == "ipvlan":
         return IPVLAN_MODES[_detail(details, "IFLA_IPVLAN_MODE")]

@@ -89,6 +89,7 @@ def change_link(
     index: int,
     *,
     name: str = "",
+    master: int | None = None,
     up: bool | None = None,
     mac: str = "",
     mtu: int = 0,
@@ -101,6 +102,8 @@ def change_link(
 ) -> bytearray:
     """Change what is given."""
     attrs: Attributes = [("IFLA_IFNAME", name)] if name else []
+    if master is not None:
+        attrs.append(("IFLA_MASTER", master))
     if mac:
         attrs.append(("IFLA_ADDRESS", mac))
     if mtu:

@@ -200,6 +200,19 @@ def a_link_on_top_goes_with_the_lower(w: World) -> object:
 
 
 @scenario
+def a_tap(w: World) -> object:
+    made = w.k.add_tap("tap0", owner=7, group=None, multi_queue=True)
+    w.k.change_link(made.index, mac=MAC2, master=w.bridge().index)
+    return made.kind, made.owner, made.group
+
+
+@scenario
+def a_tap_twice(w: World) -> object:
+    w.k.change_link(w.k.add_tap("tap0", owner=None, group=8, multi_queue=False).index, mac=MAC2)
+    return w.k.add_tap("tap0", owner=None, group=None, multi_queue=False)
+
+
+@scenario
 def a_link_renamed_keeps_its_index(w: World) -> object:
     index = w.bridge().index
     w.k.change_link(index, name="br9", alias="text")

@@ -67,6 +67,13 @@ each(
     lambda w: (macvlan(w), w.host.expect_on_top(w.eth(), "veth0")),
     lambda w: (macvlan(w), w.bridge(), w.host.expect_on_top(w.eth(), "br0")),
     lambda w: (macvlan(w), w.host.expect_on_top(w.eth(), "nope")),
+    lambda w: w.host.add_tap("eth0", into=w.container, mac=MAC2, mtu=1400, owner=1),
+    lambda w: w.host.add_tap("eth0", into=w.container, master="nope"),
+    lambda w: [w.host.add_tap("eth0", into=w.container, mac=MAC2) for _ in range(2)],
+    lambda w: (
+        w.host.add_tap("eth0", into=w.container, mac=MAC2),
+        w.rollback.run(RuntimeError()),
+    ),
     lambda w: w.host.default_interface(),
     default_routes,
     lambda w: [w.host.link("lo"), w.host.link("nope")],

@@ -16,6 +16,7 @@ from reference_plugins.ipvlan import Ipvlan
 from reference_plugins.loopback import Loopback
 from reference_plugins.macvlan import Macvlan
 from reference_plugins.ptp import Ptp
+from reference_plugins.tap import Tap
 from reference_plugins.vlan import Vlan
 
 
@@ -102,13 +103,15 @@ def with_master() -> HostState:
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
 @pytest.mark.parametrize("ipam", [None, V4, DUAL], ids=["L2", "IPv4", "dual"])
-@pytest.mark.parametrize("plugin", [Macvlan, Ipvlan, Vlan, Dummy], ids=lambda each: each.__name__)
+@pytest.mark.parametrize(
+    "plugin", [Macvlan, Ipvlan, Vlan, Dummy, Tap], ids=lambda each: each.__name__
+)
 def test_interfaces_in_the_container_keep_the_laws(
     plugin: Any, ipam: FakeIpam | None, law: Any
 ) -> None:
-    if ipam is None and plugin is not Macvlan:
+    if ipam is None and plugin not in {Macvlan, Tap}:
         ipam = V6  # the others need an address
-    conf: dict[str, Any] = {} if plugin is Dummy else {"master": "m0"}
+    conf: dict[str, Any] = {} if plugin in {Dummy, Tap} else {"master": "m0"}
     conf |= IPAM if ipam else {}
 
     assert law(Runtime(plugin, conf=conf), with_master(), ipam=ipam or FakeIpam()) is None

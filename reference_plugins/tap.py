@@ -1,0 +1,92 @@
+"""Give containers a tap device, for a virtual machine that runs in them."""
+
+from __future__ import annotations
+
+import attrs
+
+import cnisdk
+from cnisdk import errors, on
+from reference_plugins import _interface, _validators
+
+
+_IDS = attrs.validators.optional([attrs.validators.ge(0), attrs.validators.lt(2**32)])
+
+
+@cnisdk.config
+class TapConf(cnisdk.NetConf):
+    """Configuration of the tap plugin."""
+
+    multi_queue: bool = False
+    """The device may be opened more than once, a queue each."""
+    mtu: int = attrs.field(default=0, validator=_validators.mtu)
+    """MTU in bytes; 0 for the kernel's default."""
+    mac: str | None = attrs.field(default=None, validator=_validators.station)
+    """Hardware address of the device."""
+    owner: int | None = attrs.field(default=None, validator=_IDS)
+    """User id that may open the device."""
+    group: int | None = attrs.field(default=None, validator=_IDS)
+    """Group id that may open the device."""
+    selinux_context: str = ""
+    """SELinux context of the device; not supported."""
+    bridge: str = attrs.field(default="", validator=_validators.device_or_nothing)
+    """Bridge in the container the device becomes a port of."""
+    requested_mac: str | None = cnisdk.capability(
+        "mac",
+        arg="MAC",
+        default=None,
+        validator=_validators.station,
+        description="Hardware address the runtime asks for; wins over the key mac.",
+    )
+
+
+class Tap(cnisdk.Plugin[TapConf]):
+    """Give containers a tap device, for a virtual machine that runs in them."""
+
+    @on.add
+    def attach(self, op: cnisdk.Add[TapConf]) -> cnisdk.Result:
+        """Make the device in the container, ask IPAM, configure it."""
+        cfg = op.config
+        _refuse_selinux(cfg)
+        made = op.host.add_tap(
+            op.ifname,
+            into=op.netns,
+            mac=cfg.requested_mac or cfg.mac,
+            mtu=cfg.mtu,
+            master=cfg.bridge,
+            owner=cfg.owner,
+            group=cfg.group,
+            multi_queue=cfg.multi_queue,
+        )
+        return _interface.configured(op, made)
+
+    @on.delete
+    def detach(self, op: cnisdk.Del[TapConf]) -> None:
+        """Remove the device."""
+        if op.netns is not None:
+            op.netns.remove_interface(op.ifname, kind="tun")
+
+    @on.check
+    def verify(self, op: cnisdk.Check[TapConf]) -> None:
+        """Compare the device, its owner and its bridge with the configuration (W-TAP-4)."""
+        cfg, link = op.config, _interface.verified(op, "tun")
+        for key, wanted, found in (
+            ("owner", cfg.owner, link.owner),
+            ("group", cfg.group, link.group),
+        ):
+            if wanted is not None and wanted != found:
+                raise errors.CniError(f'tap "{op.ifname}": {key} is {found}, not {wanted}')
+        if cfg.bridge and link.master != op.netns.expect_link(cfg.bridge, kind="bridge").index:
+            raise errors.CniError(f'tap "{op.ifname}" is not a port of the bridge "{cfg.bridge}"')
+
+    @on.status
+    def ready(self, op: cnisdk.Status[TapConf]) -> None:
+        """Refuse what no ADD could do."""
+        _refuse_selinux(op.config)
+
+
+def _refuse_selinux(cfg: TapConf) -> None:
+    if cfg.selinux_context:
+        raise errors.UnsupportedField(
+            f'selinuxContext: "{cfg.selinux_context}": SELinux contexts are not supported',
+            details="remove the key; the device gets the context of the plugin",
+        )

@@ -1,0 +1,153 @@
+"""tap against the real kernel: the test cases of the Go plugin, and its known faults."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from machine import Machine, Netns
+
+
+pytestmark = pytest.mark.kernel
+
+VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
+SUBNET = "10.1.0.0/24"
+MAC = "02:00:00:00:00:77"
+
+
+def conf(machine: Machine, *subnets: str, **keys: Any) -> dict[str, Any]:
+    document = machine.conf(*subnets, **{"type": "tap", "bridge": "", **keys})
+    return {key: value for key, value in document.items() if value != ""}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_add_check_del(machine: Machine, container: Netns, version: str) -> None:
+    """T: ADD (type tuntap, MAC equals result, 1 address), CHECK, DEL, DEL again; owner 0, group 0."""
+    cfg = conf(machine, SUBNET, version=version, owner=0, group=0)
+    result = machine.add(cfg, container)
+
+    link = container.link("eth0")
+    assert link["linkinfo"]["info_kind"] == "tun"
+    assert link["linkinfo"]["info_data"]["type"] == "tap"
+    assert link["linkinfo"]["info_data"]["persist"]
+    assert container.addresses("eth0") == ["10.1.0.2/24"]
+    if version not in {"0.1.0", "0.2.0"}:
+        (interface,) = result["interfaces"]
+        assert interface["mac"] == link["address"]
+    if version in {"0.4.0", "1.0.0", "1.1.0"}:
+        machine.check(cfg, container, result)
+    for _ in range(2):
+        machine.delete(cfg, container, prev=result)
+        assert set(container.links()) == {"lo"}
+    assert machine.reservations() == set()
+
+
+@pytest.mark.parametrize("owned", [{}, {"owner": 54321, "group": 54322}, {"owner": 54321}])
+def test_mac_mtu_and_queues_count_whoever_owns_it(
+    machine: Machine, container: Netns, owned: dict[str, int]
+) -> None:
+    """W-TAP-2: with owner and group, Go ignores mac and mtu and leaves packet information on."""
+    cfg = conf(machine, SUBNET, mac=MAC, mtu=1400, multiQueue=True, **owned)
+    machine.add(cfg, container)
+
+    link = container.link("eth0")
+    data = link["linkinfo"]["info_data"]
+    assert (link["address"], link["mtu"]) == (MAC, 1400)
+    assert (data["pi"], data["multi_queue"]) == (False, True)
+    shown = {"owner": data.get("user"), "group": data.get("group")}
+    assert shown == {key: owned.get(key) for key in shown}
+
+
+def test_as_a_port_of_a_bridge_in_the_container(machine: Machine, container: Netns) -> None:
+    """T: ADD, DEL, DEL again."""
+    container.ip("link add br1 type bridge")
+    cfg = conf(machine, bridge="br1")
+    result = machine.add(cfg, container)
+
+    assert container.link("eth0")["master"] == "br1"
+    machine.check(cfg, container, result)
+    container.ip("link set eth0 nomaster")
+    assert "not a port" in machine.call("CHECK", cfg, container, prev=result).error
+    for _ in range(2):
+        machine.delete(cfg, container)
+        assert set(container.links()) == {"lo", "br1"}
+
+
+def test_an_interface_of_that_name_is_left_alone(machine: Machine, container: Netns) -> None:
+    """W-TAP-1: Go adopts it silently and leaks a second device."""
+    container.ip("link add eth0 type veth peer name eth1")
+
+    assert "already exists" in machine.call("ADD", conf(machine), container).error
+    machine.delete(conf(machine), container)
+    assert set(container.links()) == {"lo", "eth0", "eth1"}
+
+
+@pytest.mark.parametrize(
+    ("args", "runtime", "mac"),
+    [
+        ("IgnoreUnknown=1;MAC=02:00:00:00:00:01", "", "02:00:00:00:00:01"),
+        ("MAC=02:00:00:00:00:01", "02:00:00:00:00:02", "02:00:00:00:00:02"),
+    ],
+)
+def test_mac_of_the_runtime(
+    machine: Machine, container: Netns, args: str, runtime: str, mac: str
+) -> None:
+    cfg = conf(machine, mac=MAC, runtimeConfig={"mac": runtime} if runtime else {})
+    machine.add(cfg, container, args=args)
+
+    assert container.link("eth0")["address"] == mac
+
+
+def test_add_leaves_nothing_when_it_fails_later(machine: Machine, container: Netns) -> None:
+    """W-MV-1, which Go's tap has too."""
+    cfg = conf(machine, SUBNET)
+    cfg["ipam"]["routes"] = [{"dst": "172.16.0.0/16", "gw": "203.0.113.1"}]
+
+    assert machine.call("ADD", cfg, container).code != 0
+    assert set(container.links()) == {"lo"}
+    assert machine.reservations() == set()
+
+
+@pytest.mark.parametrize(
+    ("keys", "code", "message"),
+    [
+        ({"owner": -1}, 7, "owner"),
+        ({"mac": "nonsense"}, 7, "nonsense"),
+        ({"bridge": "nope"}, 999, '"nope" not found'),
+        ({"selinuxContext": "a:b:c"}, 2, "selinuxContext"),
+    ],
+)
+def test_a_bad_configuration_makes_nothing(
+    machine: Machine, container: Netns, keys: dict[str, Any], code: int, message: str
+) -> None:
+    out = machine.call("ADD", conf(machine, **keys), container)
+
+    assert message in out.error
+    assert out.document["code"] == code
+    assert set(container.links()) == {"lo"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("link set eth0 down", "state is down"),
+        ("link set eth0 address 02:00:00:00:00:55", "MAC is"),
+        ("link del eth0", "not found"),
+    ],
+)
+def test_check_notices(machine: Machine, container: Netns, change: str, message: str) -> None:
+    """W-TAP-4: also without addresses."""
+    cfg = conf(machine)
+    result = machine.add(cfg, container)
+    container.ip(change)
+
+    assert message in machine.call("CHECK", cfg, container, prev=result).error
+
+
+def test_check_notices_another_owner(machine: Machine, container: Netns) -> None:
+    """W-TAP-4."""
+    cfg = conf(machine, owner=7)
+    result = machine.add(cfg, container)
+
+    error = machine.call("CHECK", {**cfg, "owner": 8}, container, prev=result).error
+    assert "owner is 7, not 8" in error
