@@ -70,7 +70,9 @@ class Invocation:
     @property
     def code(self) -> Any:
         """The code of the error it printed; None without one."""
-        return None if self.ok else self.result.get("code")
+        code = None if self.ok else self.result.get("code")
+        # That it is a number is one requirement; which it is, is another.
+        return int(code) if isinstance(code, str) and code.isdecimal() else code
 
     @property
     def message(self) -> str:

@@ -78,6 +78,14 @@ def test_a_broken_double_fails_what_it_breaks_and_nothing_else(double: Path) -> 
     assert found.keys() == ids, found
 
 
+def test_a_code_as_text_is_one_fault_and_not_the_wrong_code_too() -> None:
+    double = DOUBLES / "broken" / "interface" / "error_with_its_code_as_text.py"
+
+    found = violated(run("interface", double, select=("spec/1.1.0/error",), generated=False))
+
+    assert found.keys() == {"spec/1.1.0/error/2"}
+
+
 def test_nearly_every_requirement_has_a_double() -> None:
     """What no double breaks is named here, with the reason."""
     covered = {name for double in BROKEN for name in broken_by(double)}
