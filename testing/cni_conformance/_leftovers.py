@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 
 from cni_conformance._testbed import Testbed
+from cni_conformance._versions import has_command
 from cni_conformance.state import State
 
 
@@ -20,6 +21,20 @@ def warm_up(testbed: Testbed) -> None:
     call = testbed.attached("warm").delete()
     if not call.ok:
         testbed.block(f"needs a DEL that succeeds; {call.describe()}")
+
+
+def check_works(testbed: Testbed) -> bool:
+    """Whether CHECK exists and succeeds after an ordinary ADD; where not, another case finds that.
+
+    Raises:
+        Blocked: ADD or DEL fails.
+    """
+    attachment = testbed.attached("checked")
+    works = has_command(testbed.version, "CHECK") and attachment.check().ok
+    call = attachment.delete()
+    if not call.ok:
+        testbed.block(f"needs a DEL that succeeds; {call.describe()}")
+    return works
 
 
 def leftovers(testbed: Testbed, before: State, after: State) -> list[str]:

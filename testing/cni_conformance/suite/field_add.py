@@ -16,9 +16,8 @@ import attrs
 from cni_conformance import _results
 from cni_conformance._case import case
 from cni_conformance._invocation import Invocation, Running
-from cni_conformance._leftovers import differences, leftovers, warm_up
+from cni_conformance._leftovers import check_works, differences, leftovers, warm_up
 from cni_conformance._testbed import BASE, Attachment, Testbed
-from cni_conformance._versions import has_command
 from cni_conformance.state import State, _processes
 
 
@@ -299,12 +298,12 @@ def _expect_works(testbed: Testbed, attachment: Attachment, where: str) -> None:
 @case("field/add/6", kinds=["interface", "meta"])
 def add_while_links_come_and_go(testbed: Testbed) -> None:
     """ADD, CHECK and DEL succeed while other links come and go all the time."""
-    warm_up(testbed)
+    checks = check_works(testbed)
     attachments = [testbed.attachment(f"busy{number}") for number in range(_ROUNDS_IN_CHURN)]
     with _churn(testbed):
         for attachment in attachments:
             calls = [attachment.add]
-            if has_command(testbed.version, "CHECK"):
+            if checks:
                 calls.append(attachment.check)
             for run in (*calls, attachment.delete):
                 call = run()

@@ -86,6 +86,16 @@ def test_a_code_as_text_is_one_fault_and_not_the_wrong_code_too() -> None:
     assert found.keys() == {"spec/1.1.0/error/2"}
 
 
+def test_a_check_that_never_succeeds_is_one_fault() -> None:
+    """The cases that call CHECK for another reason leave it out."""
+    double = DOUBLES / "broken" / "interface" / "check_compares_letters.py"
+    select = ("spec/1.1.0/CHECK/6", "spec/1.1.0/ADD/7", "field/add/6")
+
+    found = violated(run("interface", double, select=select, generated=False))
+
+    assert found.keys() == {"spec/1.1.0/CHECK/6"}
+
+
 def test_nearly_every_requirement_has_a_double() -> None:
     """What no double breaks is named here, with the reason."""
     covered = {name for double in BROKEN for name in broken_by(double)}
