@@ -76,10 +76,10 @@ def make_node(launchers: Path) -> Iterator[MakeNode]:
 
 @pytest.fixture
 def containerd(make_node: MakeNode, image: bytes) -> Containerd:
-    """A node with containerd, our plugins, and Go's for ports, bandwidth, firewall and sysctls."""
+    """A node with containerd, our plugins, and Go's for ports, bandwidth and firewall."""
     for program in ("containerd", "ctr", "runc"):
         _require(program, "runc" if program == "runc" else "containerd")
-    return Containerd(make_node("portmap", "bandwidth", "firewall", "tuning"), image)
+    return Containerd(make_node("portmap", "bandwidth", "firewall"), image)
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def podman(make_node: MakeNode, image: bytes) -> Podman:
     """A node with podman, our plugins, and those of Go's which podman puts behind them."""
     for program in ("podman", "conmon", "runc"):
         _require(program, program)
-    made = Podman(make_node("portmap", "firewall", "tuning"))
+    made = Podman(make_node("portmap", "firewall"))
     if made("info", "--format={{.Host.NetworkBackend}}").strip() != "cni":
         pytest.skip("this podman has no CNI backend")
     made.load(image)
