@@ -13,6 +13,8 @@ from typing import Any, cast
 
 from attrs import define, field
 
+from cni_conformance._outcome import Step
+
 
 OUTPUT_LIMIT = 1_000_000
 _DRAIN_SECONDS = 0.3
@@ -34,6 +36,7 @@ class Invocation:
         held_open: Whether a process it left behind kept its output open.
         seconds: How long it took.
         max_rss: The largest resident size in bytes.
+        step: Its place in the transcript.
     """
 
     command: str
@@ -47,6 +50,7 @@ class Invocation:
     held_open: bool = False
     seconds: float = 0.0
     max_rss: int = 0
+    step: Step | None = None
 
     @property
     def ok(self) -> bool:

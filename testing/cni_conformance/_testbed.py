@@ -122,7 +122,6 @@ class Testbed:
     violations: list[Violation] = field(factory=list)
     _attachments: list[Attachment] = field(factory=list)
     _delegate_calls_seen: int = 0
-    _calls: list[tuple[Invocation, Step]] = field(factory=list)
 
     # -- judging ---------------------------------------------------------------------------------
 
@@ -157,14 +156,8 @@ class Testbed:
         ):
             self.violations.append(found)
             note = Step(kind="note", title=f"{requirement} is violated here", argv=[])
-            self.steps.insert(self._end_of(actual), note)
+            self.steps.insert(_end_of(actual, self.steps), note)
         return False
-
-    def _end_of(self, actual: str | Invocation) -> int:
-        """Where in the transcript the call that went wrong ends: calls may be judged later."""
-        step = next((step for call, step in self._calls if call is actual), None)
-        ends = (number for number, each in enumerate(self.steps, 1) if each is step)
-        return next(ends, len(self.steps))
 
     def require(
         self,
@@ -324,7 +317,7 @@ class Testbed:
             delegate_calls=delegate_calls,
         )
         self.steps.append(step)
-        self._calls.append((call, step))
+        call.step = step
         return call
 
     def gc(self, *valid: Attachment, **changes: Any) -> Invocation:
@@ -528,3 +521,10 @@ def _link_json(name: str, netns: str | None = None) -> Json:
 def _changed(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     result = {**values, **changes}
     return {key: value for key, value in result.items() if value is not None}
+
+
+def _end_of(actual: str | Invocation, steps: list[Step]) -> int:
+    """Where in the transcript the call that went wrong ends: calls may be judged later."""
+    step = actual.step if isinstance(actual, Invocation) else None
+    ends = (number for number, each in enumerate(steps, 1) if each is step)
+    return next(ends, len(steps))
