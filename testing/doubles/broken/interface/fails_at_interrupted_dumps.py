@@ -16,7 +16,7 @@ from interface import Interface
 
 class Broken(Interface):
     def configure_host(self, given):
-        for _ in range(20):
+        for _ in range(200):
             done = subprocess.run([self.tool("ip"), "link"], capture_output=True, check=False)
             if b"interrupted" in done.stderr:
                 raise CniError(104, "the list of links was interrupted")
