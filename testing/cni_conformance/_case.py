@@ -25,6 +25,10 @@ class NotApplicable(Exception):
     """What the requirement speaks of does not exist for this plugin; the message says why."""
 
 
+class CaseTooLong(BaseException):
+    """The case has used up its time. No `except Exception` on the way may keep it."""
+
+
 class CaseStopped(Exception):
     """A violation was recorded, and what follows would be of no use."""
 

@@ -17,6 +17,7 @@ class Facts:
         journals: Directories that gain a file with every call, whatever the call does.
         missing: What this machine lacks, so that nothing can be tested; empty otherwise.
         problem: Why ADD does not succeed with the configuration; empty when it does.
+        hangs: Whether that ADD did not end.
     """
 
     kind: str = ""
@@ -26,3 +27,4 @@ class Facts:
     journals: tuple[str, ...] = field(default=())
     missing: str = ""
     problem: str = ""
+    hangs: bool = False

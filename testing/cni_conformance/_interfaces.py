@@ -1,8 +1,10 @@
-"""Whether a container has an interface, asked of the kernel by name, however odd the name is."""
+"""What a container's interface is like, asked of the kernel."""
 
 from __future__ import annotations
 
+import json
 import socket
+from typing import Any
 
 from cni_conformance import _kernel
 from cni_conformance._testbed import Attachment
@@ -15,3 +17,16 @@ def has_interface(attachment: Attachment) -> bool:
             return socket.if_nametoindex(attachment.ifname) > 0
         except OSError:
             return False
+
+
+def link_of(attachment: Attachment) -> dict[str, Any] | None:
+    """The interface CNI_IFNAME with its addresses, as ip(8) shows it; None when it is missing."""
+    shown = attachment.testbed.command("ip", "-j", "addr", "show", inside=attachment.netns)
+    links: list[dict[str, Any]] = json.loads(shown)
+    return next((link for link in links if link.get("ifname") == attachment.ifname), None)
+
+
+def has_address(attachment: Attachment, address: str) -> bool:
+    """Whether the interface CNI_IFNAME has an address, given with its prefix length."""
+    link = link_of(attachment) or {}
+    return any(f"{row['local']}/{row['prefixlen']}" == address for row in link.get("addr_info", []))

@@ -59,10 +59,10 @@ class Invocation:
 
     @property
     def document(self) -> Any:
-        """What it printed as JSON; None when that is not one JSON document."""
+        """What it printed as JSON; None when that is not one JSON document in UTF-8 (RFC 8259)."""
         try:
-            return json.loads(self.stdout)
-        except ValueError:
+            return json.loads(self.stdout.decode(), parse_constant=_refuse)
+        except (ValueError, RecursionError):
             return None
 
     @property
@@ -83,6 +83,12 @@ class Invocation:
         """`msg` and `details` of the error it printed."""
         return " ".join(str(self.result.get(key, "")) for key in ("msg", "details")).strip()
 
+    @property
+    def explains_itself(self) -> bool:
+        """Whether it ended by itself, with an error whose `msg` says something."""
+        message = self.result.get("msg")
+        return isinstance(message, str) and bool(message.strip()) and not self.ended_by
+
     def describe(self) -> str:
         """How it ended, in a line or two: for `actual` of a violation."""
         if self.ended_by == "timeout":
@@ -99,6 +105,11 @@ class Invocation:
         if errors and not self.ok:
             end += f"\nstandard error: {errors[-600:]}"
         return end
+
+
+def _refuse(constant: str) -> None:
+    """Refuse what Python takes for a number and JSON does not know."""
+    raise ValueError(f"{constant} is not JSON")
 
 
 @define(kw_only=True)

@@ -80,6 +80,15 @@ def new_files(before: State, after: State) -> list[str]:
     return [path for path, mode in paths if mode.startswith("-")]
 
 
+def content_of(path: str) -> bytes | None:
+    """What a file holds; None when it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return None
+
+
 def _goes_with_its_link(line: str, before: State) -> bool:
     """Whether a line is about a setting of a link that the plugin that made the link takes away."""
     label, _, rest = line[2:].partition(" ")

@@ -8,9 +8,14 @@ from cni_conformance import _results
 from cni_conformance._case import Blocked, NotApplicable
 from cni_conformance._delegate import FAKE_IPAM
 from cni_conformance._facts import Facts
+from cni_conformance._invocation import Invocation
 from cni_conformance._profile import Configuration
 from cni_conformance._testbed import Testbed
 from cni_conformance._versions import NEWEST, known
+
+
+LIMIT_OF_ONE_THAT_HANGS = 2.0
+"""Seconds for a call of a plugin whose ADD does not end, so that a run does not take an hour."""
 
 
 def probe(testbed: Testbed) -> Facts:
@@ -22,7 +27,7 @@ def probe(testbed: Testbed) -> Facts:
     problem = ""
     if testbed.profile.configurations:
         try:
-            call = testbed.attachment("probe").add()
+            call = _add(testbed, "probe")
             problem = "" if call.ok and call.result else call.describe()
         except Blocked as blocked:
             problem = str(blocked)
@@ -33,7 +38,16 @@ def probe(testbed: Testbed) -> Facts:
         delegates=_delegates(testbed),
         journals=_journals(testbed),
         problem=problem,
+        hangs=testbed.limit == LIMIT_OF_ONE_THAT_HANGS,
     )
+
+
+def _add(testbed: Testbed, label: str) -> Invocation:
+    """Call ADD; when it does not end, nothing is waited for that long again."""
+    call = testbed.attachment(label).add()
+    if call.ended_by == "timeout":
+        testbed.limit = LIMIT_OF_ONE_THAT_HANGS
+    return call
 
 
 def _versions(testbed: Testbed) -> tuple[tuple[str, ...], bool]:
@@ -57,7 +71,7 @@ def _kind(testbed: Testbed) -> str:
     if isinstance(plugin.get("delegate"), dict):
         return "meta"
     testbed.kind = "interface"
-    call = testbed.attachment("kind").add()
+    call = _add(testbed, "kind")
     if call.ok:
         has_interfaces = _results.interfaces(call.result)
         if has_interfaces or not _results.addresses(call.result):
@@ -65,7 +79,7 @@ def _kind(testbed: Testbed) -> str:
         return "ipam" if "interfaces" not in call.result else "interface"
     testbed.kind = "chained"
     try:
-        if testbed.attachment("chain").add().ok:
+        if _add(testbed, "chain").ok:
             return "chained"
     except Blocked:
         pass

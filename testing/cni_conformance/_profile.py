@@ -47,6 +47,23 @@ class Configuration:
 
 
 @frozen(kw_only=True)
+class Service:
+    """A daemon that upholds what ADD has obtained, such as the lease of an address.
+
+    Attributes:
+        restart: Commands that end it and start it again.
+        holds: A command that succeeds while $ADDRESS, without its prefix length, is upheld.
+        seconds: After which `holds` would fail if nobody upheld it.
+        before: Commands before ADD, to make `seconds` short.
+    """
+
+    restart: tuple[str, ...]
+    holds: str
+    seconds: float
+    before: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
 class Profile:
     """How to test one plugin.
 
@@ -64,6 +81,7 @@ class Profile:
         unsupported: Requirements (ids or globs) the plugin does not claim, each with the reason.
         schema: A JSON Schema of the plugin's configuration, for generated ones.
         environment: Variables for every call.
+        service: The daemon that upholds what ADD has obtained.
         file: Where it was read from.
     """
 
@@ -80,6 +98,7 @@ class Profile:
     unsupported: dict[str, str] = field(factory=dict)
     schema: Json | None = None
     environment: dict[str, str] = field(factory=dict)
+    service: Service | None = None
     file: str = ""
 
 
@@ -98,6 +117,7 @@ _KEYS = frozenset(
         "unsupported",
         "schema",
         "environment",
+        "service",
     }
 )
 _CONFIG_KEYS = frozenset({"name", "plugin", "network", "runtimeConfig", "args", "before", "since"})
@@ -149,6 +169,8 @@ def parse(text: str, file: str) -> Profile:
     for key in ("setup", "container", "unavailable", "invalid", "requires"):
         if key in table:
             table[key] = tuple(table[key])
+    if "service" in table:
+        table["service"] = _service(table["service"], file)
     table.setdefault("name", Path(file).stem)
     return Profile(**table, configurations=configurations, file=file)
 
@@ -163,6 +185,21 @@ def _configuration(row: Json, file: str) -> Configuration:
         raise ProfileError(f"profile {file}: [[config]]: since = {row['since']!r} is no version")
     values = {key: row[key] for key in ("name", "plugin", "network", "args", "since") if key in row}
     return Configuration(**values, runtime_config=row.get("runtimeConfig", {}), before=before)
+
+
+def _service(row: Json, file: str) -> Service:
+    known = {"restart", "holds", "seconds", "before"}
+    unknown = sorted(set(row) - known)
+    missing = sorted({"restart", "holds", "seconds"} - set(row))
+    if unknown or missing:
+        problem = f"unknown key {unknown[0]!r}" if unknown else f"key {missing[0]!r} is missing"
+        raise ProfileError(f"profile {file}: [service]: {problem}")
+    return Service(
+        restart=tuple(row["restart"]),
+        holds=row["holds"],
+        seconds=row["seconds"],
+        before=tuple(row.get("before", ())),
+    )
 
 
 def from_file(path: str, plugin_name: str) -> Configuration:

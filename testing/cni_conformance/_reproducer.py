@@ -36,22 +36,23 @@ chmod +x {base}/bin/{name}
 
 
 def script(testbed: Testbed, case: Case) -> str:
-    """The steps of a case as a script for sh(1)."""
+    """The steps of a case, up to its last violation, as a script for sh(1)."""
     lines = ["#!/bin/sh", f"# {case.name}: {case.title}"]
     for found in testbed.violations:
         lines += [f"# {found.requirement}"]
         lines += [f"#   expected: {line}" for line in found.expected.splitlines()]
         lines += [f"#   actual: {line}" for line in found.actual.splitlines()[:5]]
     lines += ["", _ENTER]
-    if any(step.delegate_calls for step in testbed.steps) or testbed.delegate.bin in "".join(
-        step.env.get("CNI_PATH", "") for step in testbed.steps
+    steps = testbed.steps[: testbed.end_of_violations]
+    if any(step.delegate_calls for step in steps) or testbed.delegate.bin in "".join(
+        step.env.get("CNI_PATH", "") for step in steps
     ):
         program = (
             importlib.resources.files("cni_conformance").joinpath("delegate_program.py").read_text()
         )
         for name in sorted(os.listdir(testbed.delegate.bin)):
             lines.append(_FAKE.format(base=testbed.delegate.base, name=name, program=program))
-    for step in testbed.steps:
+    for step in steps:
         lines += _of_step(step)
     return "\n".join(lines) + "\n"
 

@@ -53,6 +53,11 @@ def container_interfaces(result: Json) -> list[Json]:
     return [interface for interface in interfaces(result) if interface.get("sandbox")]
 
 
+def inside(result: Json) -> list[str]:
+    """The names of the interfaces that have a sandbox."""
+    return [str(interface.get("name")) for interface in container_interfaces(result)]
+
+
 def ips(result: Json) -> list[Json]:
     """The ips of a result, as far as they are objects."""
     return _objects(result.get("ips"))

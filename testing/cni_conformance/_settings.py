@@ -7,12 +7,46 @@ import shutil
 from collections.abc import Sequence
 
 import attrs
+from attrs import field, frozen
 
 from cni_conformance import _known, _profile
-from cni_conformance._engine import Settings, available_jobs
+from cni_conformance._known import KnownFailures
 from cni_conformance._profile import Profile
 from cni_conformance._requirements import COUNTED_LEVELS, matches, requirements
 from cni_conformance._versions import VERSIONS
+
+
+@frozen(kw_only=True)
+class Settings:
+    """What to run.
+
+    Attributes:
+        plugin: The path of the executable.
+        profile: How to test it.
+        cni_path: Directories with other plugins.
+        level: must, should or field: what counts as failure.
+        versions: Spec versions to test; empty for all.
+        select: Ids or globs to run; empty for all.
+        skip: Ids or globs to leave out.
+        generated: Whether to run generated cases too, which take most of the time.
+        seed: For generated cases.
+        jobs: How many cases at a time.
+        known: Failures that are known.
+        command: The arguments of the command line, kept in the report.
+    """
+
+    plugin: str
+    profile: Profile
+    cni_path: tuple[str, ...] = ()
+    level: str = "must"
+    versions: tuple[str, ...] = ()
+    select: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    generated: bool = True
+    seed: int = 0
+    jobs: int = 1
+    known: KnownFailures = field(factory=KnownFailures)
+    command: tuple[str, ...] = ()
 
 
 class UsageError(Exception):
@@ -43,7 +77,7 @@ def make(
     path = _executable(plugin)
     try:
         chosen = _profile_of(path, config, profile)
-        known = _known.load(known_failures) if known_failures else _known.KnownFailures()
+        known = _known.load(known_failures) if known_failures else KnownFailures()
     except (_profile.ProfileError, _known.KnownFailuresError) as failure:
         raise UsageError(str(failure)) from failure
     _check(level in COUNTED_LEVELS, f"level {level!r}: known are {', '.join(COUNTED_LEVELS)}")
@@ -101,3 +135,8 @@ def _profile_of(plugin: str, config: str | None, profile: str | None) -> Profile
         configuration = _profile.from_file(config, name)
         chosen = attrs.evolve(chosen, configurations=(configuration,))
     return chosen
+
+
+def available_jobs() -> int:
+    """How many cases at a time suit this machine: one more than it has processors, as some wait."""
+    return len(os.sched_getaffinity(0)) + 1

@@ -9,15 +9,15 @@ import os
 import random
 import shlex
 import subprocess
-from typing import Any, NoReturn
+from typing import Any
 
 from attrs import define, field
 
-from cni_conformance import _invocation, _kernel, _results
-from cni_conformance._case import Blocked, CaseStopped, NotApplicable, Violation
+from cni_conformance import _invocation, _kernel, _predecessor
 from cni_conformance._delegate import FAKE_IPAM, FakeDelegate
 from cni_conformance._facts import Facts
 from cni_conformance._invocation import Invocation
+from cni_conformance._judgement import Judgement
 from cni_conformance._outcome import Step
 from cni_conformance._profile import Configuration, Profile
 from cni_conformance.state import Observer, State
@@ -88,7 +88,7 @@ class Attachment:
 
 
 @define(kw_only=True, eq=False)
-class Testbed:
+class Testbed(Judgement):
     """The machine a case has for itself, with the plugin on it.
 
     Attributes:
@@ -103,8 +103,6 @@ class Testbed:
         observer: Takes pictures of the state.
         random: Random numbers of this run's seed.
         limit: Seconds a call may take.
-        steps: What has been done.
-        violations: What has been found.
     """
 
     plugin: str
@@ -117,81 +115,9 @@ class Testbed:
     delegate: FakeDelegate
     observer: Observer
     random: random.Random
-    limit: float = 30.0
-    steps: list[Step] = field(factory=list)
-    violations: list[Violation] = field(factory=list)
+    limit: float
     _attachments: list[Attachment] = field(factory=list)
     _delegate_calls_seen: int = 0
-
-    # -- judging ---------------------------------------------------------------------------------
-
-    def expect(
-        self,
-        requirement: str,
-        condition: object,
-        *,
-        expected: str,
-        actual: str | Invocation,
-        diff: list[str] | None = None,
-    ) -> bool:
-        """Record a violation unless a condition holds, and go on.
-
-        Args:
-            requirement: The id that is violated.
-            condition: What must hold.
-            expected: What was asked for, in this situation.
-            actual: What was seen: a sentence, or the call that went wrong.
-            diff: State that differs.
-
-        Returns:
-            Whether the condition holds.
-        """
-        if condition:
-            return True
-        seen = actual.describe() if isinstance(actual, Invocation) else actual
-        found = Violation(requirement=requirement, expected=expected, actual=seen, diff=diff or [])
-        if not any(
-            known.requirement == requirement and known.expected == expected
-            for known in self.violations
-        ):
-            self.violations.append(found)
-            note = Step(kind="note", title=f"{requirement} is violated here", argv=[])
-            self.steps.insert(_end_of(actual, self.steps), note)
-        return False
-
-    def require(
-        self,
-        requirement: str,
-        condition: object,
-        *,
-        expected: str,
-        actual: str | Invocation,
-        diff: list[str] | None = None,
-    ) -> None:
-        """As `expect`, and end the case when the condition does not hold."""
-        if not self.expect(requirement, condition, expected=expected, actual=actual, diff=diff):
-            raise CaseStopped
-
-    def expect_same(self, requirement: str, before: State, after: State, *, expected: str) -> bool:
-        """Record a violation if two pictures differ."""
-        changes = before.diff(after)
-        return self.expect(
-            requirement,
-            not changes,
-            expected=expected,
-            actual=f"{len(changes)} difference{'s' if len(changes) != 1 else ''}, see the list",
-            diff=changes,
-        )
-
-    @staticmethod
-    def block(reason: str) -> NoReturn:
-        """End the case without a word about its requirements."""
-        raise Blocked(reason)
-
-    @staticmethod
-    def not_applicable(reason: str) -> NoReturn:
-        """End the case: what it is about does not exist for this plugin."""
-        raise NotApplicable(reason)
 
     # -- calling ---------------------------------------------------------------------------------
 
@@ -373,7 +299,11 @@ class Testbed:
                 NUMBER=str(len(self._attachments)),
             )
         if self.kind == "chained":
-            made.previous = self._previous_attachment(made)
+            made.previous = _predecessor.attach(
+                made,
+                len(self._attachments),
+                first=all(each.netns != made.netns for each in self._attachments[:-1]),
+            )
         return made
 
     def attached(self, label: str = "c1", **options: Any) -> Attachment:
@@ -388,6 +318,18 @@ class Testbed:
         call = made.add()
         if not call.ok or not call.result:
             self.block(f"needs an ADD that succeeds; {call.describe()}")
+        return made
+
+    def checked(self, label: str = "c1", **options: Any) -> Attachment:
+        """A container whose CHECK succeeds, so that a failure after a change is due to the change.
+
+        Raises:
+            Blocked: ADD or CHECK does not succeed, which is another case's finding.
+        """
+        made = self.attached(label, **options)
+        call = made.check()
+        if not call.ok:
+            self.block(f"needs a CHECK that succeeds after ADD; {call.describe()}")
         return made
 
     def use_fake_ipam(self) -> None:
@@ -410,54 +352,16 @@ class Testbed:
         }
         self.configuration = Configuration(plugin=plugin, **values)
 
+    def with_delegate(self, name: str) -> Json:
+        """The change of the configuration that names another delegate, for `patch`."""
+        key = self.profile.delegate
+        section = self.configuration.plugin.get(key)
+        return {key: {**(section if isinstance(section, dict) else {}), "type": name}}
+
     def observe(self) -> State:
         """A picture of the host and of all containers so far."""
         containers = {each.label: each.netns for each in self._attachments}
         return self.observer.observe(containers)
-
-    def _previous_attachment(self, made: Attachment) -> Json:
-        """An interface as a plugin before this one would have made it: a veth pair."""
-        number = len(self._attachments)
-        host, inside = f"cfveth{number}", made.ifname
-        gateway, address = f"10.99.{number}.1", f"10.99.{number}.2"
-        peer = f"cfpeer{number}"
-        self.command("ip", "link", "add", host, "type", "veth", "peer", "name", peer)
-        self.command("ip", "link", "set", peer, "netns", os.path.basename(made.netns))
-        self.command("ip", "addr", "add", f"{gateway}/24", "dev", host)
-        self.command("ip", "link", "set", host, "up")
-        for words in (
-            ("link", "set", peer, "name", inside),
-            ("addr", "add", f"{address}/24", "dev", inside),
-            ("link", "set", inside, "up"),
-            *(
-                []
-                if number > 1 and self._has_default(made)
-                else [("route", "add", "default", "via", gateway)]
-            ),
-        ):
-            self.command("ip", *words, inside=made.netns)
-        macs = {
-            host: _link_json(host)["address"],
-            inside: _link_json(inside, made.netns)["address"],
-        }
-        result: Json = {
-            "interfaces": [
-                {"name": host, "mac": macs[host]},
-                {"name": inside, "mac": macs[inside], "sandbox": made.netns},
-            ],
-            "ips": [{"address": f"{address}/24", "gateway": gateway, "interface": 1}],
-            "routes": [{"dst": "0.0.0.0/0", "gw": gateway}],
-            "dns": {"nameservers": ["10.99.0.53"]},
-        }
-        return _results.in_version(result, self.version)
-
-    def _has_default(self, made: Attachment) -> bool:
-        done = subprocess.run(
-            ["ip", "-n", os.path.basename(made.netns), "route", "show", "default"],
-            capture_output=True,
-            check=False,
-        )
-        return bool(done.stdout.strip())
 
     # -- preparing -------------------------------------------------------------------------------
 
@@ -487,10 +391,18 @@ class Testbed:
             self.block(f"preparation failed: {' '.join(shown)}: {done.stderr.strip()}")
         return done.stdout
 
-    def shell(self, line: str, **variables: str) -> None:
-        """Run a shell command of a profile on the host; it finds the plugin as $PLUGIN."""
+    def shell(self, line: str, *, check: bool = True, **variables: str) -> bool:
+        """Run a shell command of a profile on the host; it finds the plugin as $PLUGIN.
+
+        Returns:
+            Whether it succeeded.
+
+        Raises:
+            Blocked: It failed, and `check` is set.
+        """
         assigned = [f"{key}={value}" for key, value in {"PLUGIN": self.plugin, **variables}.items()]
-        self.command("env", *assigned, "sh", "-ec", line)
+        self.command("env", *assigned, "sh", "-ec", line, check=check)
+        return self.steps[-1].exit_code == 0
 
     def forget_delegate_calls(self) -> None:
         """Begin a new list of the fake delegate's calls."""
@@ -509,22 +421,6 @@ class Testbed:
         self.note("note", f"the fake delegate answers {command} with {words}", ["sh", "-c", told])
 
 
-def _link_json(name: str, netns: str | None = None) -> Json:
-    with _kernel.inside_netns(netns) if netns else contextlib.nullcontext():
-        output = subprocess.run(
-            ["ip", "-j", "link", "show", "dev", name], capture_output=True, check=True
-        ).stdout
-    links: list[Json] = json.loads(output)
-    return links[0]
-
-
 def _changed(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     result = {**values, **changes}
     return {key: value for key, value in result.items() if value is not None}
-
-
-def _end_of(actual: str | Invocation, steps: list[Step]) -> int:
-    """Where in the transcript the call that went wrong ends: calls may be judged later."""
-    step = actual.step if isinstance(actual, Invocation) else None
-    ends = (number for number, each in enumerate(steps, 1) if each is step)
-    return next(ends, len(steps))

@@ -22,6 +22,8 @@ from cni_conformance._case import Blocked, NotApplicable
 from cni_conformance._facts import Facts
 from cni_conformance._invocation import Invocation
 from cni_conformance._peak import Peak
+from cni_conformance._plan import first_configuration
+from cni_conformance._settings import Settings
 from cni_conformance._testbed import BASE, VALID_ATTACHMENTS, Attachment, Testbed
 from cni_conformance._versions import has_command
 
@@ -75,9 +77,7 @@ def percentile(seconds: list[float], share: int) -> float | None:
     return round(ordered[max(0, math.ceil(len(ordered) * share / 100) - 1)] * 1000, 3)
 
 
-def run(
-    settings: _engine.Settings, console: Console, rounds: int = 30, *, growth: bool = True
-) -> Json:
+def run(settings: Settings, console: Console, rounds: int = 30, *, growth: bool = True) -> Json:
     """Measure a plugin, and print tables.
 
     Args:
@@ -92,8 +92,8 @@ def run(
     Raises:
         HarnessError: Sandboxes cannot be made here, or the plugin's ADD does not succeed.
     """
-    settings = _engine._with_delegates(settings)  # noqa: SLF001 - one package
-    facts, _ = _engine._probe(settings)  # noqa: SLF001
+    settings = _engine.with_delegates(settings)
+    facts, _ = _engine.find_out(settings)
     if facts.missing or facts.problem:
         raise _engine.HarnessError(facts.missing or f"ADD does not succeed: {facts.problem}")
     report: Json = {
@@ -131,12 +131,12 @@ def _alone(work: Callable[[], Json]) -> Json:
     return figures
 
 
-def _testbed(settings: _engine.Settings, facts: Facts) -> Testbed:
-    configuration = _engine._first_configuration(settings)  # noqa: SLF001
-    return _engine._testbed(settings, facts, facts.versions[-1], configuration)  # noqa: SLF001
+def _testbed(settings: Settings, facts: Facts) -> Testbed:
+    configuration = first_configuration(settings)
+    return _engine.testbed_for(settings, facts, facts.versions[-1], configuration)
 
 
-def _measure(settings: _engine.Settings, facts: Facts, rounds: int) -> Json:
+def _measure(settings: Settings, facts: Facts, rounds: int) -> Json:
     testbed = _testbed(settings, facts)
     notes: list[str] = []
     try:

@@ -244,7 +244,7 @@ def main() -> None:
 # -- what the commands share -----------------------------------------------------------------------
 
 
-def _carry_out(settings: _engine.Settings, *, verbose: bool) -> Report:
+def _carry_out(settings: _settings.Settings, *, verbose: bool) -> Report:
     from cni_conformance.report.terminal import TerminalReport
 
     listener = TerminalReport(Console(highlight=False), level=settings.level, verbose=verbose)
@@ -303,7 +303,7 @@ def _keep(outcome: Report) -> None:
         json_file.write(outcome, str(_last_run()))
 
 
-def _recorded_settings(recorded: Report, wanted: list[str]) -> _engine.Settings:
+def _recorded_settings(recorded: Report, wanted: list[str]) -> _settings.Settings:
     """The settings of a recorded run, for some of its requirements."""
     given: dict[str, list[str]] = {}
     words = iter(recorded.command)

@@ -20,9 +20,10 @@ import pytest
 
 if TYPE_CHECKING:
     from cni_conformance._case import Case
-    from cni_conformance._engine import Settings, _Task
     from cni_conformance._facts import Facts
     from cni_conformance._outcome import Result
+    from cni_conformance._plan import Task
+    from cni_conformance._settings import Settings
 
 
 class ConformanceWarning(pytest.PytestWarning):
@@ -143,15 +144,15 @@ class ConformanceSuite(pytest.Collector):
 
     def collect(self) -> Iterator[ConformanceItem]:
         """Give an item for each case, version and configuration."""
-        from cni_conformance import _engine
+        from cni_conformance import _engine, _plan
 
-        settings = _engine._with_delegates(self.config.stash[_settings_key])  # noqa: SLF001
+        settings = _engine.with_delegates(self.config.stash[_settings_key])
         try:
             with _forks():
-                facts, _ = _engine._probe(settings)  # noqa: SLF001
+                facts, _ = _engine.find_out(settings)
         except _engine.HarnessError as failure:
             raise self.CollectError(f"cni-conformance cannot work here: {failure}") from failure
-        tasks, settled = _engine._plan(settings, facts)  # noqa: SLF001
+        tasks, settled = _plan.plan(settings, facts)
         yield from self._left_out(settled)
         for task in tasks:
             bound = [
@@ -268,21 +269,24 @@ class ConformanceItem(pytest.Item):
 # -- the suite -----------------------------------------------------------------------------------
 
 
-def _carry_out(settings: Settings, facts: Facts, task: _Task) -> list[Result]:
+def _carry_out(settings: Settings, facts: Facts, task: Task) -> list[Result]:
     """Carry one case out in a process of its own."""
     from cni_conformance import _engine, _worker
+    from cni_conformance._verdicts import verdicts
 
     crew = _worker.Crew(jobs=1, limit=_engine.CASE_LIMIT)
     with _forks():
-        ((_, outcome),) = crew.run(_engine._works(settings, facts, [task]))  # noqa: SLF001
-    return _engine._results(settings, facts, task, outcome)  # noqa: SLF001
+        ((_, outcome),) = crew.run(_engine.works(settings, facts, [task]))
+    return verdicts(settings, facts, task, outcome)
 
 
 def _concerns(settings: Settings, facts: Facts, name: str, version: str) -> bool:
-    from cni_conformance._requirements import matches, requirements
+    from cni_conformance._plan import is_selected
+    from cni_conformance._requirements import requirements
 
-    chosen = not settings.select or any(matches(name, pattern) for pattern in settings.select)
-    return chosen and requirements()[name].binds(kind=facts.kind, version=version)
+    return is_selected(settings, name) and requirements()[name].binds(
+        kind=facts.kind, version=version
+    )
 
 
 @contextlib.contextmanager

@@ -245,6 +245,8 @@ class Interface(Delegating, Filtering):
     def check_link(self, link: Json, expected: Json) -> None:
         if expected.get("mac") and expected["mac"].lower() != link.get("address"):
             raise CniError(NOT_AS_EXPECTED, f"{link['ifname']} has the mac {link.get('address')}")
+        if expected.get("mtu") and expected["mtu"] != link.get("mtu"):
+            raise CniError(NOT_AS_EXPECTED, f"{link['ifname']} has the mtu {link.get('mtu')}")
         if "UP" not in link["flags"]:
             raise CniError(NOT_AS_EXPECTED, f"{link['ifname']} is down")
 

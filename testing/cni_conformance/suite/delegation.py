@@ -7,7 +7,7 @@ import os
 
 from cni_conformance import _results
 from cni_conformance._case import case
-from cni_conformance._delegate import FAKE_IPAM
+from cni_conformance._delegate import FAKE_IPAM, TWO_FAMILIES
 from cni_conformance._testbed import Attachment, Testbed
 
 
@@ -203,7 +203,7 @@ def delegate_is_undone_after_a_failure(testbed: Testbed) -> None:
 def result_of_the_delegate_is_applied(testbed: Testbed) -> None:
     """The addresses and routes the delegate returns are on the interface and in the result."""
     testbed.use_fake_ipam()
-    testbed.script_delegate("ADD", result=_PLENTY)
+    testbed.script_delegate("ADD", result=TWO_FAMILIES)
     attachment = testbed.attached()
     result = attachment.result or {}
     reported = _results.addresses(result)
@@ -243,16 +243,6 @@ def _expect_route(testbed: Testbed, attachment: Attachment) -> None:
         expected="the container has the route to 203.0.113.0/24 that the delegate returned",
         actual="it has no such route",
     )
-
-
-_PLENTY = {
-    "ips": [
-        {"address": "10.88.9.9/16", "gateway": "10.88.0.1"},
-        {"address": "2001:db8:88::9/64", "gateway": "2001:db8:88::1"},
-    ],
-    "routes": [{"dst": "0.0.0.0/0"}, {"dst": "203.0.113.0/24", "gw": "10.88.0.1"}],
-    "dns": {},
-}
 
 
 @case("spec/1.1.0/delegation/10", kinds=["ipam"], versions="each")

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import signal
-import subprocess
-import time
-from collections.abc import Generator
 from typing import Any
 
 import attrs
 
 from cni_conformance import _results
 from cni_conformance._case import case
-from cni_conformance._invocation import Invocation, Running
-from cni_conformance._leftovers import check_works, differences, leftovers, warm_up
-from cni_conformance._testbed import BASE, Attachment, Testbed
-from cni_conformance.state import State, _processes
+from cni_conformance._leftovers import differences, leftovers, warm_up
+from cni_conformance._testbed import Attachment, Testbed
 
-
-_KILLS = 6
-_AT_ONCE = 6
-_ROUNDS_IN_CHURN = 4
 
 _UNUSABLE: dict[str, dict[str, Any]] = {
     "an address that is none": {"ips": [{"address": "garbage", "gateway": "10.88.0.1"}]},
@@ -137,33 +125,6 @@ def _expect_nothing_left(
     attachment.remove_netns()  # each namespace makes the next picture slower
 
 
-@case("field/add/1", delegating=True)
-def add_that_is_asked_to_end(testbed: Testbed) -> None:
-    """An ADD that takes SIGTERM for a reason to fail leaves nothing behind."""
-    testbed.use_fake_ipam()
-    warm_up(testbed)
-    attachment = testbed.attachment("ended")
-    before = testbed.observe()
-    testbed.script_delegate("ADD", sleep=1)
-    testbed.forget_delegate_calls()
-    running = testbed.start("ADD", attachment)
-    _wait_until(lambda: bool(testbed.delegate.calls("ADD")))
-    running.kill(signal.SIGTERM)
-    call = testbed.finished(running, attachment)
-    if call.ok or call.ended_by:
-        return  # it went on, or it was killed, which field/add/7 is about
-    _wait_for_orphans()
-    left = leftovers(testbed, before, testbed.observe())
-    left += [f"+ reservation of the delegate: {each}" for each in testbed.delegate.reservations()]
-    testbed.expect(
-        "field/add/1",
-        not left,
-        expected="an ADD that fails because of SIGTERM leaves nothing behind",
-        actual=f"{len(left)} differences, see the list",
-        diff=left,
-    )
-
-
 @case("field/add/2", kinds=["ipam"])
 def add_again_without_delete(testbed: Testbed) -> None:
     """A second ADD for an attachment takes no second address, and one DEL frees all."""
@@ -244,179 +205,3 @@ def _expect_host_untouched_by_delete(testbed: Testbed, attachment: Attachment) -
         actual=f"{len(changes)} differences, see the list",
         diff=changes,
     )
-
-
-@case("field/add/4")
-def add_with_unknown_arguments(testbed: Testbed) -> None:
-    """ADD succeeds with arguments nobody knows when IgnoreUnknown is set."""
-    warm_up(testbed)
-    own = f"{testbed.configuration.args};" if testbed.configuration.args else ""
-    own = "" if own == "IgnoreUnknown=1;" else own
-    flags = "" if "IgnoreUnknown" in own else "IgnoreUnknown=1;"
-    given = f"{flags}{own}CONFORMANCE_UNKNOWN=1;X-CONFORMANCE.EXAMPLE=a-b.c"
-    call = testbed.attachment("unknown").add(env={"CNI_ARGS": given})
-    testbed.expect(
-        "field/add/4",
-        call.ok,
-        expected=f"ADD succeeds with CNI_ARGS={given}",
-        actual=call,
-    )
-
-
-@case("field/add/5", kinds=["interface", "meta"])
-def add_without_ipv6(testbed: Testbed) -> None:
-    """ADD of IPv4 addresses succeeds where IPv6 is switched off."""
-    if testbed.facts.delegates:
-        testbed.use_fake_ipam()
-    usual = testbed.attached("usual")
-    if any(":" in each for each in _results.addresses(usual.result or {})):
-        testbed.not_applicable("the plugin gives IPv6 addresses with this configuration")
-    if not usual.delete().ok:
-        testbed.block("needs a DEL that succeeds")
-    switch = "echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6"
-    if not os.path.exists("/proc/sys/net/ipv6/conf/all/disable_ipv6"):
-        testbed.not_applicable("this kernel has no IPv6")
-    off_inside = testbed.attachment("container")
-    testbed.command("sh", "-ec", switch, inside=off_inside.netns)
-    _expect_works(testbed, off_inside, "in a container with disable_ipv6 set")
-    off = testbed.attachment("machine")
-    testbed.command("sh", "-ec", switch, inside=off.netns)
-    testbed.command("sh", "-ec", switch)
-    _expect_works(testbed, off, "on a machine with disable_ipv6 set")
-    testbed.command("mount", "-t", "tmpfs", "-o", "ro", "tmpfs", "/proc/sys/net/ipv6")
-    hidden = testbed.attachment("hidden")
-    _expect_works(testbed, hidden, "on a machine without /proc/sys/net/ipv6")
-
-
-def _expect_works(testbed: Testbed, attachment: Attachment, where: str) -> None:
-    for call in (attachment.add(), attachment.delete()):
-        testbed.expect(
-            "field/add/5", call.ok, expected=f"{call.command} succeeds {where}", actual=call
-        )
-
-
-@case("field/add/6", kinds=["interface", "meta"])
-def add_while_links_come_and_go(testbed: Testbed) -> None:
-    """ADD, CHECK and DEL succeed while other links come and go all the time."""
-    checks = check_works(testbed)
-    attachments = [testbed.attachment(f"busy{number}") for number in range(_ROUNDS_IN_CHURN)]
-    with _churn(testbed):
-        for attachment in attachments:
-            calls = [attachment.add]
-            if checks:
-                calls.append(attachment.check)
-            for run in (*calls, attachment.delete):
-                call = run()
-                testbed.require(
-                    "field/add/6",
-                    call.ok,
-                    expected=f"{call.command} succeeds while other links come and go",
-                    actual=call,
-                )
-
-
-@contextlib.contextmanager
-def _churn(testbed: Testbed) -> Generator[None]:
-    """Make and remove links as fast as ip(8) can; enough others exist for a dump in several parts."""
-    batch = f"{BASE}/churn"
-    steady = "".join(f"link add cfsteady{number} type bridge\n" for number in range(80))
-    moving = "link add cfmoving0 type bridge\nlink del cfmoving0\n" * 50
-    for name, text in ((f"{batch}-steady", steady), (batch, moving)):
-        with open(name, "w", encoding="ascii") as file:
-            file.write(text)
-    testbed.command("ip", "-batch", f"{batch}-steady")
-    testbed.note("note", "from here on a bridge cfmoving0 is made and removed all the time")
-    loop = f"while :; do ip -force -batch {batch} || exit; done"
-    with subprocess.Popen(
-        ["sh", "-c", loop], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
-        try:
-            yield
-        finally:
-            process.kill()
-
-
-@case("field/add/7")
-def add_that_was_killed(testbed: Testbed) -> None:
-    """DEL cleans up after an ADD that was killed at any point."""
-    if testbed.facts.delegates:
-        testbed.use_fake_ipam()
-    warm_up(testbed)
-    usual = testbed.attachment("usual")
-    call = usual.add()
-    if not call.ok or not usual.delete().ok:
-        testbed.block("needs ADD and DEL to succeed")
-    for number in range(_KILLS):
-        attachment = testbed.attachment(f"killed{number}")
-        before = testbed.observe()
-        share = (number + testbed.random.random()) / _KILLS
-        running = testbed.start("ADD", attachment)
-        time.sleep(max(0.0, running.started + share * call.seconds - time.monotonic()))
-        running.kill()
-        testbed.note("note", f"the next call is killed after {share * call.seconds:.3f} s")
-        killed = testbed.finished(running, attachment)
-        if killed.ok:
-            attachment.result = killed.result
-        _wait_for_orphans()
-        _expect_cleaned_up(testbed, attachment, before, f"after {share:.0%} of its time")
-
-
-def _expect_cleaned_up(testbed: Testbed, attachment: Attachment, before: State, when: str) -> None:
-    call = attachment.delete()
-    testbed.require(
-        "field/add/7",
-        call.ok,
-        expected=f"DEL succeeds after an ADD that was killed {when}",
-        actual=call,
-    )
-    left = leftovers(testbed, before, testbed.observe())
-    left += [f"+ reservation of the delegate: {each}" for each in testbed.delegate.reservations()]
-    testbed.require(
-        "field/add/7",
-        not left,
-        expected=f"DEL leaves nothing of an ADD that was killed {when}",
-        actual=f"{len(left)} differences, see the list",
-        diff=left,
-    )
-    attachment.remove_netns()
-
-
-@case("field/add/8", kinds=["interface", "meta"])
-def first_containers_at_once(testbed: Testbed) -> None:
-    """The first containers of a network are added at the same moment."""
-    if testbed.facts.problem:
-        testbed.block(f"needs an ADD that succeeds; {testbed.facts.problem}")
-    attachments = [testbed.attachment(f"early{number}") for number in range(_AT_ONCE)]
-    failed = _add_at_once(testbed, attachments)
-    if not failed:
-        return
-    for each in attachments:
-        each.delete()
-    if _add_at_once(testbed, attachments):
-        testbed.block("needs ADDs at the same time that succeed, see spec/1.1.0/concurrency/1")
-    testbed.expect(
-        "field/add/8",
-        not failed,
-        expected=f"{_AT_ONCE} ADDs at the same moment succeed on a machine that has had none",
-        actual=failed[0],
-    )
-
-
-def _add_at_once(testbed: Testbed, attachments: list[Attachment]) -> list[Invocation]:
-    """The calls that failed."""
-    running: list[Running] = [testbed.start("ADD", each, limit=60) for each in attachments]
-    calls = [testbed.finished(run, each) for run, each in zip(running, attachments, strict=True)]
-    for call, each in zip(calls, attachments, strict=True):
-        each.result = call.result if call.ok else None
-    return [call for call in calls if not call.ok]
-
-
-def _wait_for_orphans() -> None:
-    """What the plugin had started may still work when it has been killed."""
-    _wait_until(lambda: not _processes.left_behind())
-
-
-def _wait_until(condition: Any, seconds: float = 5.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.02)

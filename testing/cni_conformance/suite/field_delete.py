@@ -9,14 +9,11 @@ import shlex
 import shutil
 from typing import Any
 
-import attrs
-
 from cni_conformance._case import case
 from cni_conformance._interfaces import has_interface
 from cni_conformance._leftovers import (
     STATE_DIRECTORIES,
     leftovers,
-    lost,
     new_files,
     warm_up,
 )
@@ -326,103 +323,3 @@ def _halved(testbed: Testbed, path: str) -> None:
 def _garbled(testbed: Testbed, path: str) -> None:
     garbage = r"\000\377{[garbage\n\200" * 9
     testbed.command("sh", "-ec", f"printf '{garbage}' >{shlex.quote(path)}")
-
-
-@case("field/del/5", kinds=["interface", "chained", "ipam"])
-def delete_one_of_two_interfaces(testbed: Testbed) -> None:
-    """DEL of one interface leaves the other interface of the container alone."""
-    if testbed.profile.ifname == "lo":
-        testbed.not_applicable("there is one lo in a namespace")
-    first = testbed.attached("two")
-    second = testbed.attachment("two", beside=first, ifname="net1")
-    _expect_first_alone(testbed, "field/del/5", first, second, "DEL of net1")
-
-
-@case("field/del/7", kinds=["interface", "chained", "ipam"])
-def delete_one_of_two_networks(testbed: Testbed) -> None:
-    """DEL of one network leaves the container's attachment to another network alone."""
-    if testbed.profile.ifname == "lo":
-        testbed.not_applicable("there is one lo in a namespace")
-    first = testbed.attached("two")
-    # An IPAM plugin may meet the same interface name: only the network tells the two apart.
-    ifname = first.ifname if testbed.kind == "ipam" else "net1"
-    second = testbed.attachment("two", beside=first, ifname=ifname)
-    second.config = {"name": "conformance-other"}
-    _expect_first_alone(testbed, "field/del/7", first, second, "DEL of the other network")
-
-
-def _expect_first_alone(
-    testbed: Testbed, name: str, first: Attachment, second: Attachment, what: str
-) -> None:
-    can_check = has_command(testbed.version, "CHECK") and first.check().ok
-    alone = testbed.observe()
-    if not (call := second.add()).ok:
-        testbed.block(f"needs a second ADD for the container that succeeds; {call.describe()}")
-    can_check = can_check and first.check().ok
-    both = testbed.observe()
-    call = second.delete()
-    if not call.ok:
-        testbed.expect(
-            name, call.ok, expected=f"{what} succeeds while the other one is there", actual=call
-        )
-        return
-    after = testbed.observe()
-    gone = [line for line in lost(alone, after) if line in lost(both, after)]
-    testbed.expect(
-        name,
-        not gone,
-        expected=f"what {first.ifname} has in the container and on the host outlives {what}",
-        actual=f"{len(gone)} things are gone, see the list",
-        diff=gone,
-    )
-    if can_check:
-        check = first.check()
-        testbed.expect(
-            name,
-            check.ok,
-            expected=f"CHECK of the attachment that stays succeeds after {what}",
-            actual=check,
-        )
-
-
-@case("field/del/6")
-def delete_of_a_stranger(testbed: Testbed) -> None:
-    """DEL for a container id that was never added leaves the one that lives there alone."""
-    _expect_nothing_made(testbed)
-    resident = testbed.attached("resident")
-    before = testbed.observe()
-    stranger = attrs.evolve(
-        resident, label="stranger", container_id="conformance-stranger", result=None
-    )
-    call = stranger.delete()
-    testbed.expect(
-        "field/del/6",
-        call.ok,
-        expected="DEL succeeds for a container id that was never added",
-        actual=call,
-    )
-    gone = lost(before, testbed.observe())
-    testbed.expect(
-        "field/del/6",
-        not gone,
-        expected="DEL for another container id, with the same namespace and interface name, leaves the attachment alone",
-        actual=f"{len(gone)} things of the attachment are gone, see the list",
-        diff=gone,
-    )
-
-
-def _expect_nothing_made(testbed: Testbed) -> None:
-    """DEL on a machine where nothing is attached makes no rules, links or settings either."""
-    nobody = testbed.attachment("nobody")
-    kernel = ("link", "address", "route", "rule", "qdisc", "filter", "firewall", "sysctl")
-    before = testbed.observe().only(*kernel)
-    call = nobody.delete()
-    made = before.diff(testbed.observe().only(*kernel))
-    if call.ok:
-        testbed.expect(
-            "field/del/6",
-            not made,
-            expected="DEL makes nothing on a machine where nothing is attached",
-            actual=f"{len(made)} differences, see the list",
-            diff=made,
-        )

@@ -6,15 +6,12 @@ import contextlib
 import os
 import socket
 from collections.abc import Generator
-from typing import Any
 
 from cni_conformance import _kernel, _results
 from cni_conformance._case import case
 from cni_conformance._leftovers import differences
 from cni_conformance._testbed import Attachment, Testbed
 
-
-Json = dict[str, Any]
 
 _CLIENT = "/run/netns/conformance-client"
 _CLIENT_ADDRESS = "10.98.0.2"

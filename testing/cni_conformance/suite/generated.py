@@ -12,6 +12,8 @@ import json
 import os
 from typing import Any
 
+from cni_conformance import _predecessor
+from cni_conformance._answers import problem_of, silent_id
 from cni_conformance._case import case
 from cni_conformance._delegate import FAKE_IPAM
 from cni_conformance._examples import Examples, prepare
@@ -19,14 +21,11 @@ from cni_conformance._interfaces import has_interface
 from cni_conformance._invocation import Invocation
 from cni_conformance._testbed import Attachment, Testbed
 from cni_conformance._versions import has_command
-from cni_conformance.suite.error import DEFINED_CODES
 
 
 Json = dict[str, Any]
 
-_CRASHES = (b"Traceback (most recent call last)", b"panic: ", b"goroutine ", b"Segmentation fault")
 _RESIDUE = ("link", "file", "firewall", "rule", "qdisc", "filter")
-_MOST_CONTAINERS = 240  # the subnets a chained plugin's containers are given
 
 
 @case(
@@ -44,7 +43,7 @@ def any_configuration_is_answered(testbed: Testbed) -> None:
     """Whatever the configuration, ADD succeeds with a result or fails with an error."""
     strategies = _strategies()
     testbed.attached("works").delete()
-    silent = _silent_id(testbed)
+    silent = silent_id(testbed)
     examples = Examples(testbed=testbed, count=24)
     numbers = itertools.count()
 
@@ -166,7 +165,7 @@ def any_names_are_answered(testbed: Testbed) -> None:
     """Names and arguments that are not valid make no crash; an impossible interface name is refused."""
     strategies = _strategies()
     testbed.attached("works").delete()
-    silent = _silent_id(testbed)
+    silent = silent_id(testbed)
     if silent != "field/output/2":
         testbed.block(f"needs a plugin that prints errors, see {silent}")
     examples = Examples(testbed=testbed, count=12)
@@ -192,7 +191,7 @@ def any_names_are_answered(testbed: Testbed) -> None:
                 expected=f"ADD with CNI_IFNAME={value!r} fails",
                 actual=call.describe(),
             )
-        problem = None if call.ok else _problem(call, silent)
+        problem = None if call.ok else problem_of(call, silent)
         examples.expect(
             "field/output/2",
             problem is None or problem[0] != "field/output/2",
@@ -215,7 +214,7 @@ def any_answer_of_the_delegate(testbed: Testbed) -> None:
     testbed.delegate.on("ADD", error={"code": 142, "msg": "no address left"})
     testbed.forget_delegate_calls()
     plain = testbed.attachment("refused").add()
-    if plain.ok or _problem(plain, "field/delegate/2"):
+    if plain.ok or problem_of(plain, "field/delegate/2"):
         testbed.block(f"needs an error when the delegate fails; {plain.describe()}")
     undone = testbed.delegate.commands()[-1:] == ["DEL"]
     testbed.delegate.reset(FAKE_IPAM)
@@ -244,7 +243,7 @@ def any_answer_of_the_delegate(testbed: Testbed) -> None:
             )
             examples.expect(
                 "field/delegate/2",
-                call.ok or not _problem(call, "field/delegate/2"),
+                call.ok or not problem_of(call, "field/delegate/2"),
                 expected=f"a clear error when the delegate prints {text!r}: one object with a "
                 "numeric `code` and a `msg`",
                 actual=call.describe(),
@@ -288,35 +287,6 @@ def any_malformed_input(testbed: Testbed) -> None:
     examples.each(strategies.malformed(), judge)
 
 
-@case(
-    "spec/1.1.0/ADD/2",
-    "spec/1.1.0/DEL/1",
-    "spec/1.1.0/DEL/3",
-    "spec/1.1.0/DEL/4",
-    "spec/1.1.0/DEL/5",
-    "spec/1.1.0/DEL/6",
-    "spec/1.1.0/CHECK/6",
-    "spec/1.1.0/GC/1",
-    "spec/1.1.0/GC/2",
-    "spec/1.1.0/GC/3",
-    "spec/1.1.0/STATUS/1",
-    "spec/1.1.0/concurrency/1",
-    "spec/1.1.0/delegation/10",
-    "field/check/1",
-    "field/del/6",
-    "field/gc/2",
-    "field/status/1",
-    generated=True,
-)
-def attachments_follow_the_model(testbed: Testbed) -> None:
-    """Attachments come and go in any order, on two networks, and each is as a model says."""
-    _strategies()
-    from cni_conformance import _model
-
-    examples = Examples(testbed=testbed, count=5, steps=18)
-    examples.of_machine(_model.machine(_model.World.of(examples)))
-
-
 # -- what is common ------------------------------------------------------------------------------
 
 
@@ -331,7 +301,7 @@ def _strategies() -> Any:
 def _fresh(examples: Examples, numbers: itertools.count[int], **options: Any) -> Attachment:
     """A container of this example alone."""
     number = next(numbers)
-    if examples.testbed.kind == "chained" and number > _MOST_CONTAINERS:
+    if examples.testbed.kind == "chained" and number > _predecessor.MOST:
         examples.stop()
     return examples.testbed.attachment(f"x{number}", **options)
 
@@ -361,16 +331,8 @@ def _short(text: str) -> str:
     return text if len(text) < 200 else text[:200] + " ..."
 
 
-def _silent_id(testbed: Testbed) -> str:
-    """What it means when a plugin says nothing: a crash, or that it never prints an error."""
-    call = testbed.attachment("no-id").add(env={"CNI_CONTAINERID": None})
-    if call.ok or call.stdout.strip():
-        return "field/output/2"
-    return "spec/1.1.0/errors/3"
-
-
 def _expect_answer(examples: Examples, call: Invocation, about: str, silent: str) -> None:
-    problem = _problem(call, silent)
+    problem = problem_of(call, silent)
     if problem:
         requirement, expected = problem
         examples.fail(
@@ -378,44 +340,6 @@ def _expect_answer(examples: Examples, call: Invocation, about: str, silent: str
             expected=f"with the configuration {about}: {expected}",
             actual=call.describe(),
         )
-
-
-def _problem(call: Invocation, silent: str) -> tuple[str, str] | None:
-    """What is wrong with the way a call ended, and the requirement that says so."""
-    if call.ended_by:
-        return "field/output/2", f"{call.command} ends by itself, with a result or an error"
-    document = call.document
-    if call.ok:
-        return _problem_of_result(call, document)
-    if not call.stdout.strip():
-        crashed = any(sign in call.stderr for sign in _CRASHES)
-        name = "field/output/2" if crashed else silent
-        return name, f"{call.command} that fails prints an error object on standard output"
-    if not isinstance(document, dict):
-        return "spec/1.1.0/result/1", "standard output holds one JSON object and nothing else"
-    code, message = call.result.get("code"), call.result.get("msg")
-    if not isinstance(code, int) or isinstance(code, bool) or not isinstance(message, str):
-        return "spec/1.1.0/error/2", "the error has a numeric `code` and a `msg`"
-    if not message:
-        return "spec/1.1.0/error/2", "the `msg` of the error says something"
-    if code not in DEFINED_CODES and code < 100:
-        return (
-            "spec/1.1.0/error/3",
-            "codes from 1 to 99 are the specification's; a plugin's own are 100 and above",
-        )
-    return None
-
-
-def _problem_of_result(call: Invocation, document: Any) -> tuple[str, str] | None:
-    if call.command != "ADD":
-        return None
-    if not call.stdout.strip():
-        return "spec/1.1.0/ADD/2", "an ADD that succeeds prints a result"
-    if not isinstance(document, dict):
-        return "spec/1.1.0/result/1", "standard output holds one JSON object and nothing else"
-    if "code" in document and "msg" in document:
-        return "spec/1.1.0/errors/2", "the exit status is not 0 when an error is printed"
-    return None
 
 
 def _expect_nothing_left(examples: Examples, config: Json, second: Attachment) -> None:

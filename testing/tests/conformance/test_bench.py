@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from cni_conformance import _engine, _growth, _peak, bench
+from cni_conformance import _engine, _growth, _peak, _settings, bench
 from cni_conformance._profile import Configuration, Profile
 
 
@@ -109,7 +109,7 @@ def test_a_copied_reservation_has_another_address_and_another_owner(tmp_path):
 def _bench(plugin: Path, console: Console, **options: Any) -> dict[str, Any]:
     configuration = Configuration(plugin={"type": "any", "ipam": {"type": plugin.name}})
     profile = Profile(name="tiny", kind="ipam", configurations=(configuration,))
-    settings = _engine.Settings(plugin=str(plugin), profile=profile)
+    settings = _settings.Settings(plugin=str(plugin), profile=profile)
     return bench.run(settings, console, **options)
 
 

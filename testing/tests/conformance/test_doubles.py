@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from cni_conformance import _engine, _profile
+from cni_conformance import _engine, _profile, _settings
 from cni_conformance._outcome import Report, Status
 from cni_conformance._requirements import requirements
 
@@ -34,7 +34,7 @@ FULL = os.environ.get("MATRIX") == "full"
 def run(kind: str, plugin: Path, **choice: Any) -> Report:
     profile = _profile.load(str(DOUBLES / "profiles" / f"{kind}.toml"))
     return _engine.run(
-        _engine.Settings(
+        _settings.Settings(
             plugin=str(plugin),
             profile=profile,
             cni_path=(str(DOUBLES),),
@@ -110,4 +110,6 @@ def test_nearly_every_requirement_has_a_double() -> None:
 WITHOUT_DOUBLE = {
     "spec/1.1.0/CHECK/9",  # a plugin that wants CNI_ARGS fails all calls of the suite, which has none
     "spec/1.1.0/DEL/9",
+    # Go's dhcp breaks it: test_profiles.py.
+    "field/dhcp/1",
 }

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cni_conformance import _model, _testbed
+from cni_conformance import _model, _testbed, _world
 from cni_conformance._examples import Examples
 from cni_conformance._outcome import Step
 
@@ -140,7 +140,7 @@ def judged(
     bed: Any = Bed(sin, folder, seed)
     # No limit in time: how far a failure shrinks must not depend on how busy the machine is.
     examples = Examples(testbed=bed, count=count, steps=steps, seconds=3600)
-    world = _model.World.of(examples)
+    world = _world.World.of(examples)
     bed.steps.clear()
     examples.of_machine(_model.machine(world))
     calls = [step.title.split()[0] for step in bed.steps if step.kind == "plugin"]

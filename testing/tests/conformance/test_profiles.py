@@ -8,7 +8,7 @@ import os
 import attrs
 import pytest
 
-from cni_conformance import _engine, _profile
+from cni_conformance import _engine, _plan, _profile, _settings
 from cni_conformance._case import cases
 from cni_conformance._outcome import Status
 from cni_conformance._requirements import KINDS, matches, requirements
@@ -30,7 +30,7 @@ INSTALLED = sorted(
 def add_alone(monkeypatch):
     """Only the plain ADD; the generated cases of its requirement take their time."""
     name = "add_answers_with_a_result"
-    monkeypatch.setattr(_engine, "cases", functools.partial(dict, {name: cases()[name]}))
+    monkeypatch.setattr(_plan, "cases", functools.partial(dict, {name: cases()[name]}))
 
 
 def test_there_is_one_for_each_reference_type():
@@ -75,7 +75,7 @@ def test_what_it_calls_invalid_differs_from_its_configuration(name):
 @pytest.mark.kernel
 @pytest.mark.parametrize("name", INSTALLED)
 def test_the_plugin_it_is_named_after_serves_add(name, add_alone):
-    settings = _engine.Settings(
+    settings = _settings.Settings(
         plugin=f"{GO_PLUGINS}/{name}", profile=_profile.load(name), select=("spec/1.1.0/ADD/2",)
     )
     results = _engine.run(settings).results
@@ -92,7 +92,7 @@ def test_the_plugin_it_is_named_after_serves_add(name, add_alone):
 def test_what_it_calls_unavailable_makes_add_fail(name, add_alone):
     profile = _profile.load(name)
     profile = attrs.evolve(profile, setup=(*profile.setup, *profile.unavailable), requires=())
-    settings = _engine.Settings(
+    settings = _settings.Settings(
         plugin=f"{GO_PLUGINS}/{name}",
         profile=profile,
         select=("spec/1.1.0/ADD/2",),
@@ -102,12 +102,34 @@ def test_what_it_calls_unavailable_makes_add_fail(name, add_alone):
     assert Status.FAIL in statuses
 
 
+@pytest.mark.kernel
+@pytest.mark.skipif("dhcp" not in INSTALLED, reason="Go's dhcp is not installed")
+@pytest.mark.parametrize(("restarts", "status"), [(True, Status.FAIL), (False, Status.PASS)])
+def test_a_lease_is_upheld_unless_its_daemon_forgets_it(restarts, status):
+    """Go's daemon keeps leases in memory alone (plugins#235)."""
+    profile = _profile.load("dhcp")
+    if not restarts:
+        profile = attrs.evolve(profile, service=attrs.evolve(profile.service, restart=("true",)))
+    settings = _settings.Settings(
+        plugin=f"{GO_PLUGINS}/dhcp", profile=profile, level="field", select=("field/dhcp/1",)
+    )
+    results = _engine.run(settings).results
+    assert {result.status for result in results} == {status}, _told(results)
+
+
+def test_a_service_is_told_completely():
+    with pytest.raises(_profile.ProfileError, match=r"\[service\]: key 'holds' is missing"):
+        _profile.parse("[service]\nrestart = []\nseconds = 1\n", "mine.toml")
+    with pytest.raises(_profile.ProfileError, match=r"\[service\]: unknown key 'stop'"):
+        _profile.parse("[service]\nstop = []\n", "mine.toml")
+
+
 def test_a_profile_that_asks_too_much_skips_everything(tmp_path):
     plugin = tmp_path / "plugin"
     plugin.write_text("#!/bin/sh\nexit 1\n")
     plugin.chmod(0o755)
     profile = attrs.evolve(_profile.load("loopback"), requires=("echo no such link >&2; false",))
-    report = _engine.run(_engine.Settings(plugin=str(plugin), profile=profile))
+    report = _engine.run(_settings.Settings(plugin=str(plugin), profile=profile))
     assert {result.status for result in report.results} == {Status.SKIP}
     assert all("no such link" in result.reason for result in report.results)
 

@@ -39,6 +39,11 @@ case $CNI_COMMAND in
 esac
 """
 
+HANGS = """#!/bin/sh
+[ "$CNI_COMMAND" != VERSION ] || exec echo '{"cniVersion": "1.1.0", "supportedVersions": ["1.1.0"]}'
+exec sleep 600
+"""
+
 
 class Shell:
     """Runs the command with a configuration, and a home of its own."""
@@ -124,7 +129,7 @@ def test_a_broken_one_fails_below_or_at_the_level(shell: Shell) -> None:
     assert "is gone" in failed
     assert "spec/1.1.0/CHECK/4" in page.read_text()
     assert "<failure" in junit.read_text()
-    (result,) = [row for row in json.loads(results.read_text())["results"] if row["expected"]]
+    result, *_ = [row for row in json.loads(results.read_text())["results"] if row["expected"]]
     assert result["status"] == "fail"
     assert result["reproducer"].startswith("#!/bin/sh")
 
@@ -147,14 +152,18 @@ def test_the_reproducer_does_it_again(shell: Shell) -> None:
     results = shell.folder / "report.json"
     words = ["--select", "spec/1.1.0/CHECK/4", "--level", "should", f"--report=json={results}"]
     shell("run", BLIND_CHECK, "--profile", shell.profile, *words, code=1)
-    (result,) = [row for row in json.loads(results.read_text())["results"] if row["expected"]]
+    case = "check_notices_what_only_the_plugin_knows"
+    rows = json.loads(results.read_text())["results"]
+    (result,) = [row for row in rows if row["expected"] and row["case"] == case]
     script = shell.folder / "again.sh"
     script.write_text(result["reproducer"])
 
     done = subprocess.run(["sh", script], capture_output=True, text=True, check=False, timeout=60)
 
     calls = [line for line in done.stdout.splitlines() if line.startswith("---")]
-    recorded = [step for step in result["steps"] if step["kind"] == "plugin"]
+    titles = [step["title"] for step in result["steps"]]
+    violated = titles.index("spec/1.1.0/CHECK/4 is violated here")
+    recorded = [step for step in result["steps"][:violated] if step["kind"] == "plugin"]
     assert calls[0::2] == [f"--- {step['title']}" for step in recorded], done.stderr
     assert calls[1::2] == [f"--- exit status {step['exit_code']}" for step in recorded]
     assert calls[-1] == "--- exit status 0", "CHECK has overlooked the reservation again"
@@ -183,6 +192,34 @@ def test_known_failures_are_tolerated_until_their_day(shell: Shell) -> None:
     shell(*words, code=1)
     known.write_text('[[known]]\nid = "spec/1.1.0/CHECK/4"\nexpires = 2999-12-31\n')
     assert "entry 1: 'reason' is missing" in shell(*words, code=2)
+
+
+def test_a_plugin_that_hangs_fails_and_is_no_fault_of_the_harness(shell: Shell) -> None:
+    plugin = shell.folder / "hangs"
+    plugin.write_text(HANGS)
+    plugin.chmod(0o755)
+    select = ("--select", "spec/1.1.0/ADD", "--no-generated")
+
+    said = shell("run", plugin, "--config", shell.config, "--level", "field", *select, code=1)
+
+    assert "ADD did not end within 2 s" in said
+    assert "needs an ADD that succeeds; ADD did not end within 2 s" in said
+
+
+def test_an_ipam_plugin_beside_the_plugin_is_used(shell: Shell) -> None:
+    for name in ("interface.py", "ipam.py"):
+        (shell.folder / name).symlink_to(DOUBLES / name)
+    plugin = shell.folder / "interface.py"
+    config = {**CONF, "type": "interface.py"}
+    shell.config.write_text(json.dumps(config))
+    report = shell.folder / "report.json"
+    select = ("--select", "spec/1.1.0/ADD/2", "--no-generated", "--spec-version", "1.1.0")
+
+    shell("run", plugin, "--config", shell.config, *select, "--report", f"json={report}", code=0)
+
+    steps = json.loads(report.read_text())["results"][0]["steps"]
+    (added,) = [step for step in steps if step["title"].startswith("ADD")]
+    assert '"10.66.0.' in added["stdout"]
 
 
 def test_a_requirement_left_out_says_so(shell: Shell) -> None:

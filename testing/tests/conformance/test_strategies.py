@@ -12,12 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cni_conformance import _examples, _json_schema, _results, _strategies, _testbed
+from cni_conformance import _answers, _examples, _json_schema, _results, _strategies, _testbed
 from cni_conformance._case import Blocked, cases
 from cni_conformance._examples import Examples
 from cni_conformance._outcome import Step
 from cni_conformance._versions import VERSIONS
-from cni_conformance.suite import generated
+from cni_conformance.suite import generated, generated_histories
 
 
 ID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*\Z")
@@ -278,7 +278,7 @@ def _ended(command: str = "ADD", **values: Any) -> Any:
     ],
 )
 def test_an_answer_breaks_at_most_one_requirement(requirement, values):
-    problem = generated._problem(_ended(**values), "spec/1.1.0/errors/3")
+    problem = _answers.problem_of(_ended(**values), "spec/1.1.0/errors/3")
     assert (problem and problem[0]) == requirement
 
 
@@ -289,7 +289,8 @@ def test_links_that_change_are_not_left_behind():
 
 
 def test_generated_cases_say_so():
-    own = [case for case in cases().values() if case.run.__module__ == generated.__name__]
+    modules = {generated.__name__, generated_histories.__name__}
+    own = [case for case in cases().values() if case.run.__module__ in modules]
     assert len(own) == 6
     assert all(case.generated for case in own)
 

@@ -17,7 +17,8 @@ class Broken(Interface):
         return [host, {**container, "mac": "02:00:00:00:00:01"}]
 
     def check_link(self, link, expected):
-        super().check_link(link, {})
+        own = "container" if link["ifname"] == self.ifname else "host"
+        super().check_link(link, {**expected, "mac": self.mac(own)})
 
 
 if __name__ == "__main__":
