@@ -11,7 +11,6 @@ from typing import Any, BinaryIO, Final, cast
 import attrs
 
 from cnisdk import errors, versions
-from cnisdk._environment import is_own_netns, may_use_own_netns
 from cnisdk._names import Attachment
 from cnisdk.runtime._cache import DEFAULT_CACHE_DIR, Cache, CachedAttachment
 from cnisdk.runtime._chain import Chain
@@ -20,6 +19,7 @@ from cnisdk.runtime._loading import DEFAULT_CONF_DIR, load_named, parse
 from cnisdk.runtime._locks import Locks
 from cnisdk.runtime._network import NetworkList
 from cnisdk.runtime._plugins import Plugins, VersionInfo
+from cnisdk.runtime._refusals import require_known_version, require_other_netns, require_same
 from cnisdk.runtime._request import Parameters
 
 
@@ -111,8 +111,8 @@ class Runtime:
                 written.
         """
         attachment = parameters.of(network.name)
-        _require_known_version(network)
-        self._require_other_netns(parameters)
+        require_known_version(network)
+        require_other_netns(parameters, self._inherited)
         chain = self._chain(network)
         parameters = parameters.or_else("", (), {})
         entry = CachedAttachment(
@@ -141,15 +141,6 @@ class Runtime:
                     self._roll_back(chain, parameters, entry, failure)
                 raise
         return dict(entry.result or {})
-
-    def _require_other_netns(self, parameters: Parameters) -> None:
-        """Plugins of the host's namespace would take the host off the network (plugins#714)."""
-        path = parameters.netns
-        if path and is_own_netns(path) and not may_use_own_netns(self._inherited):
-            raise errors.InvalidNetns(
-                f'"{path}" is the network namespace of this process, not one of a container',
-                details="set CNI_NETNS_OVERRIDE=1 if that is meant",
-            )
 
     def _make_way(self, attachment: Attachment, network: NetworkList) -> None:
         """Delete what is left of an ADD that did not end well; refuse to add a second time."""
@@ -216,7 +207,7 @@ class Runtime:
                     f"ADD of {attachment} did not come to its end",
                     details="delete it, add it again",
                 )
-            _require_same(parameters, entry)
+            require_same(parameters, entry)
             parameters = parameters.or_else(entry.netns, entry.args, entry.capability_args)
             self._chain(network).check(parameters, entry.result)
 
@@ -367,35 +358,3 @@ class Runtime:
 
 def _print_warning(line: str) -> None:
     sys.stderr.write(f"warning: {line}\n")
-
-
-def _require_known_version(network: NetworkList) -> None:
-    if network.version not in versions.ALL:
-        raise errors.IncompatibleVersion(
-            f'network "{network.name}": version {network.version} is not supported',
-            details=f"{network.source}: set cniVersion to one of {', '.join(versions.ALL)}",
-        )
-
-
-def _require_same(parameters: Parameters, entry: CachedAttachment) -> None:
-    """CHECK gets the parameters ADD had (SPEC section 2, CHECK); those not given are filled in."""
-    given = parameters.or_else(entry.netns, entry.args, entry.capability_args)
-    pairs: dict[str, tuple[object, object]] = {
-        "CNI_ARGS": (given.args, entry.args),
-        "the capability arguments": (given.capability_args, entry.capability_args),
-    }
-    if given.netns and entry.netns and not _is_same_file(given.netns, entry.netns):
-        pairs["CNI_NETNS"] = (given.netns, entry.netns)
-    for name, (now, then) in pairs.items():
-        if now != then:
-            raise errors.InvalidEnvironment(
-                f"CHECK of {entry.attachment}: {name} must be what ADD had",
-                details=f"now {now!r}, then {then!r}; leave it out to use the latter",
-            )
-
-
-def _is_same_file(one: str, other: str) -> bool:
-    try:
-        return one == other or os.path.samefile(one, other)
-    except OSError:
-        return False
