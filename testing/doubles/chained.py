@@ -9,17 +9,9 @@ import os
 from collections.abc import Callable, Iterator
 from typing import ClassVar
 
-from _cni import (
-    EXISTS,
-    INVALID,
-    NOT_AS_EXPECTED,
-    CniError,
-    Filtering,
-    Json,
-    digest,
-    is_mtu,
-    objects,
-)
+from _cni import EXISTS, INVALID, NOT_AS_EXPECTED, CniError, Json, digest
+from _filtering import Filtering
+from _results import is_mtu, objects
 
 
 class Chained(Filtering):

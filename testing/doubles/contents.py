@@ -19,7 +19,10 @@ _INTRODUCTION = """\
 Plugins with which the conformance suite proves that it can fail. Five are small and correct; each of
 the others is one of them with a single thing done wrong, and names the requirements it fails. All are
 plain programs that share nothing with `cnisdk`: Python's standard library, `ip`, `nft` and `nsenter`.
-`_cni.py` has what they share of the protocol, `_conntrack.py` is a part of the port mapper.
+What they share is in the files with an underscore: `_cni.py` has the vocabulary of the protocol,
+`_plugin.py` the way of a call, which goes on in `_machine.py` (namespace and tools), `_state.py` (files
+and lock) and `_results.py`; `_delegating.py` and `_filtering.py` are for plugins with a delegate and with
+rules, `_conntrack.py` is a part of the port mapper.
 
 This file is written by `contents.py`.
 

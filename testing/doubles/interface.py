@@ -10,25 +10,10 @@ import socket
 from collections.abc import Callable
 from typing import ClassVar
 
-from _cni import (
-    DELEGATE_FAILED,
-    EXISTS,
-    INVALID,
-    NOT_AS_EXPECTED,
-    CniError,
-    Delegating,
-    Filtering,
-    Json,
-    as_newest,
-    checked_ips,
-    checked_routes,
-    digest,
-    family,
-    in_version,
-    is_mtu,
-    objects,
-    tag,
-)
+from _cni import DELEGATE_FAILED, EXISTS, INVALID, NOT_AS_EXPECTED, CniError, Json, digest, tag
+from _delegating import Delegating
+from _filtering import Filtering
+from _results import as_newest, checked_ips, checked_routes, family, in_version, is_mtu, objects
 
 
 class Interface(Delegating, Filtering):

@@ -8,19 +8,9 @@ import ipaddress
 import os
 from collections.abc import Callable, Iterator
 
-from _cni import (
-    EXHAUSTED,
-    EXISTS,
-    INVALID,
-    NOT_AS_EXPECTED,
-    UNAVAILABLE,
-    CniError,
-    Json,
-    Plugin,
-    checked_routes,
-    in_version,
-    tag,
-)
+from _cni import EXHAUSTED, EXISTS, INVALID, NOT_AS_EXPECTED, UNAVAILABLE, CniError, Json, tag
+from _plugin import Plugin
+from _results import checked_routes, in_version
 
 
 class Ipam(Plugin):

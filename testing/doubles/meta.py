@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import os
 
-from _cni import EXISTS, INVALID, CniError, Delegating, Json
+from _cni import EXISTS, INVALID, CniError, Json
+from _delegating import Delegating
 
 
 class Meta(Delegating):

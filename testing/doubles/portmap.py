@@ -7,16 +7,10 @@ import ipaddress
 import json
 from typing import ClassVar
 
-from _cni import (
-    INVALID,
-    NOT_AS_EXPECTED,
-    UNSUPPORTED_FIELD,
-    CniError,
-    Filtering,
-    Json,
-    family,
-)
+from _cni import INVALID, NOT_AS_EXPECTED, UNSUPPORTED_FIELD, CniError, Json
 from _conntrack import forget_udp
+from _filtering import Filtering
+from _results import family
 
 
 Mapping = tuple[str, int, str, int]  # protocol, port of the host, address and port of the container
