@@ -1,0 +1,7 @@
+"""The recordings beside this file are in no package."""
+
+import sys
+from pathlib import Path
+
+
+sys.path.insert(0, str(Path(__file__).parent))
