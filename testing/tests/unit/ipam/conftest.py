@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ import pytest
 import cnisdk
 from reference_plugins.host_local import HostLocal
 from reference_plugins.static import Static
+
+
+sys.path.insert(0, str(Path(__file__).parent))  # for `pools`
 
 
 @attrs.frozen
