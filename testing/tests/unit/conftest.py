@@ -1,4 +1,4 @@
-"""Makes `toys`, the plugins these tests call, importable."""
+"""Makes `toys`, the plugins these tests call, and the modules beside it importable."""
 
 import sys
 from pathlib import Path
