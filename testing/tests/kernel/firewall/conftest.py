@@ -6,14 +6,18 @@ import itertools
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
+from pathlib import Path
 
 import pytest
 
 from cnisdk._names import Attachment
 from cnisdk._net._firewall import KernelFirewall
 
+
+sys.path.insert(0, str(Path(__file__).parent))  # for `masquerade_rules`
 
 _numbers = itertools.count()
 # Tests hide programs from what they test, not from themselves.
