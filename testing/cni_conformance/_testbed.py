@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import json
 import os
 import random
 import shlex
-import subprocess
 from typing import Any
 
 from attrs import define, field
@@ -16,8 +14,8 @@ from attrs import define, field
 from cni_conformance import _invocation, _kernel, _predecessor
 from cni_conformance._delegate import FAKE_IPAM, FakeDelegate
 from cni_conformance._facts import Facts
+from cni_conformance._host import Host
 from cni_conformance._invocation import Invocation
-from cni_conformance._judgement import Judgement
 from cni_conformance._outcome import Step
 from cni_conformance._profile import Configuration, Profile
 from cni_conformance.state import Observer, State
@@ -88,11 +86,10 @@ class Attachment:
 
 
 @define(kw_only=True, eq=False)
-class Testbed(Judgement):
+class Testbed(Host):
     """The machine a case has for itself, with the plugin on it.
 
     Attributes:
-        plugin: The executable.
         profile: How to test it.
         configuration: The one of the profile's that is used.
         kind: interface, chained, ipam or meta.
@@ -105,7 +102,6 @@ class Testbed(Judgement):
         limit: Seconds a call may take.
     """
 
-    plugin: str
     profile: Profile
     configuration: Configuration
     kind: str
@@ -365,53 +361,10 @@ class Testbed(Judgement):
 
     # -- preparing -------------------------------------------------------------------------------
 
-    def command(self, *argv: str, inside: str | None = None, check: bool = True) -> str:
-        """Run a command on the host, or inside a namespace given by its path; gives its output.
-
-        Raises:
-            Blocked: It failed.
-        """
-        shown = [*(["nsenter", f"--net={inside}"] if inside else []), *argv]
-        with _kernel.inside_netns(inside) if inside else contextlib.nullcontext():
-            try:
-                done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=30)
-            except FileNotFoundError:
-                self.block(f"the program {argv[0]!r} is not installed")
-        self.steps.append(
-            Step(
-                kind="setup",
-                title=" ".join(shown),
-                argv=shown,
-                stdout=done.stdout,
-                stderr=done.stderr,
-                exit_code=done.returncode,
-            )
-        )
-        if check and done.returncode != 0:
-            self.block(f"preparation failed: {' '.join(shown)}: {done.stderr.strip()}")
-        return done.stdout
-
-    def shell(self, line: str, *, check: bool = True, **variables: str) -> bool:
-        """Run a shell command of a profile on the host; it finds the plugin as $PLUGIN.
-
-        Returns:
-            Whether it succeeded.
-
-        Raises:
-            Blocked: It failed, and `check` is set.
-        """
-        assigned = [f"{key}={value}" for key, value in {"PLUGIN": self.plugin, **variables}.items()]
-        self.command("env", *assigned, "sh", "-ec", line, check=check)
-        return self.steps[-1].exit_code == 0
-
     def forget_delegate_calls(self) -> None:
         """Begin a new list of the fake delegate's calls."""
         self.delegate.forget_calls()
         self._delegate_calls_seen = 0
-
-    def note(self, kind: str, title: str, argv: list[str] | None = None) -> None:
-        """Write a remark, or a step that was not a process, into the transcript."""
-        self.steps.append(Step(kind=kind, title=title, argv=argv or []))
 
     def script_delegate(self, command: str, **behaviour: Any) -> None:
         """Tell the fake delegate what to do for a command from now on."""

@@ -85,12 +85,13 @@ def _without_rules_of_the_firewall(attachment: Attachment, made: list[str]) -> s
     if not _made(made, "host firewall"):
         return ""
     run = attachment.testbed.command
+    table: list[str] = []
     for line in run("nft", "list", "chains").splitlines():
         words = line.split()
         if words[:1] == ["table"]:
-            family, table = words[1:3]
+            table = words[1:3]
         elif words[:1] == ["chain"]:
-            run("nft", "flush", "chain", family, table, words[1])
+            run("nft", "flush", "chain", *table, words[1])
     return "the firewall rules that ADD made are gone, and their chains are empty"
 
 
