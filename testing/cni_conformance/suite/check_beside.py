@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import shlex
 from collections.abc import Callable
 
-from cni_conformance import _results
 from cni_conformance._case import case
-from cni_conformance._leftovers import STATE_DIRECTORIES, file_path
+from cni_conformance._leftovers import STATE_DIRECTORIES, content_of, file_path
 from cni_conformance._testbed import Attachment, Testbed
+from cni_conformance.state import State
 
 
 _LABEL = "second"
@@ -45,21 +47,42 @@ def check_notices_what_only_the_plugin_knows(testbed: Testbed) -> None:
 
 
 @case("spec/1.1.0/CHECK/4", commands=["CHECK"], kinds=["ipam"])
-def check_notices_that_the_address_was_released(testbed: Testbed) -> None:
-    """CHECK of an IPAM plugin fails when its DEL has released the address."""
-    attachment, other = testbed.checked(), testbed.attached("other")
-    given = _results.addresses(attachment.result or {})
-    if set(given) & set(_results.addresses(other.result or {})):
-        testbed.not_applicable("two containers get the same address: the plugin reserves none")
-    if not (call := attachment.delete()).ok:
-        testbed.block(f"needs a DEL that succeeds; {call.describe()}")
+def check_notices_a_store_without_the_address(testbed: Testbed) -> None:
+    """CHECK of an IPAM plugin fails when its files are what they were before ADD."""
+    if testbed.profile.setup or testbed.profile.service:
+        testbed.not_applicable("what the plugin knows may be in a service, not in its files")
+    testbed.checked("warm").delete()
+    contents = {path: content_of(path) for path in _files(testbed.observe())}
+    attachment = testbed.checked("stored")
+    later = {path: content_of(path) for path in _files(testbed.observe())}
+    changed = [path for path, content in later.items() if contents.get(path) != content]
+    if not changed:
+        testbed.not_applicable("ADD changes no file in /var/lib, /run and /etc/cni")
+    for path in changed:
+        _put_back(testbed, path, contents.get(path))
     call = attachment.check()
     testbed.expect(
         "spec/1.1.0/CHECK/4",
         not call.ok,
-        expected=f"CHECK fails after DEL: {', '.join(given)} is no longer the container's",
+        expected=f"CHECK fails when {', '.join(changed)} is what it was before ADD",
         actual=call,
     )
+
+
+def _files(state: State) -> list[str]:
+    """The regular files in state directories."""
+    rows = [line.split(maxsplit=2)[:2] for line in state.lines.get("file", ())]
+    return sorted(
+        path for path, mode in rows if mode[0] == "-" and path.startswith(STATE_DIRECTORIES)
+    )
+
+
+def _put_back(testbed: Testbed, path: str, content: bytes | None) -> None:
+    if content is None:
+        testbed.command("rm", "-f", path)
+        return
+    script = f"printf %s {base64.b64encode(content).decode()} | base64 -d >{shlex.quote(path)}"
+    testbed.command("sh", "-ec", script)
 
 
 # -- what can be taken away: each way says what it did, or nothing -----------------------------------

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# breaks: spec/1.1.0/CHECK/3
+# breaks: field/check/2
 """CHECK does not compare the MTU with that of the result."""
 
 import os

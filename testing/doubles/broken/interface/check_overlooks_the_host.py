@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# breaks: spec/1.1.0/CHECK/5
+# breaks: field/check/2
 """CHECK does not look at the end of the link on the host."""
 
 import os
