@@ -65,7 +65,7 @@ def lost(before: State, after: State) -> list[str]:
 
 def differences(before: State, after: State) -> list[str]:
     """What differs, but for the address that a bridge takes from its ports."""
-    return _settled(before).diff(_settled(after))
+    return settled(before).diff(settled(after))
 
 
 def file_path(line: str) -> str:
@@ -116,7 +116,8 @@ def _may_stay(line: str) -> bool:
     )
 
 
-def _settled(state: State) -> State:
+def settled(state: State) -> State:
+    """A picture without the addresses that bridges take from their ports."""
     lines = dict(state.lines)
     for topic, found in state.lines.items():
         if topic.endswith(" link"):

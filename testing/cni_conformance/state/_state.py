@@ -44,7 +44,7 @@ class State:
             after = later.lines.get(topic, frozenset())
             if topic.endswith(" sysctl"):
                 label = topic.removesuffix(" sysctl")
-                passing = self._links(label) ^ later._links(label)
+                passing = self.links(label) ^ later.links(label)
                 before, after = _without_links(before, passing), _without_links(after, passing)
             changes += [f"- {topic}: {line}" for line in sorted(before - after)]
             changes += [f"+ {topic}: {line}" for line in sorted(after - before)]
@@ -83,7 +83,8 @@ class State:
         own = ("host ", "file", "namespace", "process")
         return State({name: lines for name, lines in self.lines.items() if name.startswith(own)})
 
-    def _links(self, label: str) -> set[str]:
+    def links(self, label: str) -> set[str]:
+        """The names of the links of one namespace."""
         return {line.split()[0] for line in self.lines.get(f"{label} link", ())}
 
     def __iter__(self) -> Iterator[str]:

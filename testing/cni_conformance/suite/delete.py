@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cni_conformance._case import case
+from cni_conformance._leftovers import settled
 from cni_conformance._testbed import Attachment, Testbed
 
 
@@ -128,7 +129,8 @@ def clean_up_the_host_without_a_namespace(testbed: Testbed) -> None:
         if label == "gone":
             # Where the namespace lives on, its half of the attachment may stay. What goes with a
             # namespace, such as a device that had been moved there, is not the plugin's to save.
-            left = before.appeared(testbed.observe().of("host").only(*_OF_AN_ATTACHMENT))
+            after = testbed.observe().of("host").only(*_OF_AN_ATTACHMENT)
+            left = settled(before).appeared(settled(after))
             testbed.expect(
                 "spec/1.1.0/DEL/5",
                 not left,

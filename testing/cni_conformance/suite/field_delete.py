@@ -234,12 +234,7 @@ def delete_after_a_reboot(testbed: Testbed) -> None:
 def _reboot(testbed: Testbed, fresh: State, attachment: Attachment) -> None:
     """Take away what a reboot takes away; what stood at the beginning stays."""
     attachment.remove_netns()
-    made = [
-        line.split()[3]
-        for line in fresh.appeared(testbed.observe())
-        if line.startswith("+ host link: ")
-    ]
-    for link in made:
+    for link in sorted(testbed.observe().links("host") - fresh.links("host")):
         testbed.command("ip", "link", "del", link, check=False)
     for family in ("-4", "-6"):
         while _own_rule(testbed, family):

@@ -13,8 +13,7 @@ def host_takes_no_router_advertisements(testbed: Testbed) -> None:
     """The links ADD makes on the host take no IPv6 router advertisements."""
     before = testbed.observe()
     testbed.attached()
-    lines = before.appeared(testbed.observe())
-    links = [line.split()[3] for line in lines if line.startswith("+ host link: ")]
+    links = sorted(testbed.observe().links("host") - before.links("host"))
     if not links:
         testbed.not_applicable("ADD makes no link on the host")
     for link in links:

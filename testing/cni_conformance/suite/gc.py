@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cni_conformance._case import case
+from cni_conformance._leftovers import settled
 from cni_conformance._testbed import VALID_ATTACHMENTS, Testbed
 from cni_conformance.state import State
 
@@ -184,5 +185,5 @@ def gc_goes_on_after_an_error(testbed: Testbed) -> None:
 
 
 def _host(testbed: Testbed) -> State:
-    state = testbed.observe()
+    state = settled(testbed.observe())
     return state.only(*_OF_THE_HOST).of_host()
