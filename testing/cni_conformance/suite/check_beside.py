@@ -22,28 +22,35 @@ _WORDS = {"mac": "address", "txqlen": "txqueuelen", "allmulti": "allmulticast"}
 def check_notices_what_only_the_plugin_knows(testbed: Testbed) -> None:
     """CHECK fails after what ADD made beside the result is gone: rules, queues, settings, files."""
     testbed.checked().delete()
+    attachment, made = _attached(testbed)
     tested = False
     for take_away in _WAYS:
-        attachment = testbed.attachment(_LABEL)
-        before = testbed.observe()
-        if not (call := attachment.add()).ok:
-            testbed.block(f"needs an ADD that succeeds; {call.describe()}")
-        made = before.diff(testbed.observe())
         what = take_away(attachment, made)
-        if what:
-            tested = True
-            call = attachment.check()
-            testbed.expect(
-                "spec/1.1.0/CHECK/4",
-                not call.ok,
-                expected=f"CHECK fails when {what}",
-                actual=call,
-                diff=made[:30],
-            )
+        if not what:
+            continue
+        tested = True
+        call = attachment.check()
+        testbed.expect(
+            "spec/1.1.0/CHECK/4",
+            not call.ok,
+            expected=f"CHECK fails when {what}",
+            actual=call,
+            diff=made[:30],
+        )
         attachment.delete()
         attachment.remove_netns()
+        attachment, made = _attached(testbed)
     if not tested:
         testbed.not_applicable("ADD makes nothing beside what its result lists")
+
+
+def _attached(testbed: Testbed) -> tuple[Attachment, list[str]]:
+    """A container, and what its ADD has changed."""
+    attachment = testbed.attachment(_LABEL)
+    before = testbed.observe()
+    if not (call := attachment.add()).ok:
+        testbed.block(f"needs an ADD that succeeds; {call.describe()}")
+    return attachment, before.diff(testbed.observe())
 
 
 @case("spec/1.1.0/CHECK/4", commands=["CHECK"], kinds=["ipam"])

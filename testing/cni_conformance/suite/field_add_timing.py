@@ -77,7 +77,9 @@ def _expect_cleaned_up(
 ) -> None:
     call = attachment.delete()
     testbed.require(requirement, call.ok, expected=f"DEL succeeds after {what}", actual=call)
-    left = leftovers(testbed, before, testbed.observe())
+    after = testbed.observe()
+    # A DEL that came too early has used up what was known of the container, which is going anyway.
+    left = leftovers(testbed, before, after.of_host() if requirement == "field/del/9" else after)
     left += [f"+ reservation of the delegate: {each}" for each in testbed.delegate.reservations()]
     testbed.require(
         requirement,
@@ -106,7 +108,7 @@ def delete_while_add_runs(testbed: Testbed) -> None:
         length += _OVERLAP
     for number, share in enumerate((0.2, 0.5, 0.8)):
         attachment = testbed.attachment(f"overlapped{number}")
-        before = testbed.observe()
+        before = testbed.observe().of_host()
         adding = testbed.start("ADD", attachment)
         time.sleep(max(0.0, adding.started + share * length - time.monotonic()))
         testbed.note("note", f"the next call runs; DEL comes after {share:.0%} of its time")
