@@ -6,6 +6,9 @@ import contextlib
 import ctypes
 import os
 import signal
+import socket
+import subprocess
+import time
 from collections.abc import Generator
 
 
@@ -22,6 +25,7 @@ MNT_DETACH = 2
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _AT_RECURSIVE = 0x8000
+_PEERS_GO = 2.0  # seconds: the kernel takes its time to remove what was in a namespace
 _MOUNT_ATTR_RDONLY = 1
 _SYS_MOUNT_SETATTR = 442  # the same number on every architecture
 _SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217}
@@ -130,7 +134,29 @@ def make_netns(path: str) -> None:
 
 
 def remove_netns(path: str) -> None:
-    """Let a network namespace go, with its path."""
+    """Let a network namespace go, with its path, and wait for what goes with it on the host."""
+    peers = _peers_on_the_host(os.path.basename(path))
     with contextlib.suppress(OSError):  # the plugin may have unmounted it
         unmount(path)
     os.unlink(path)
+    deadline = time.monotonic() + _PEERS_GO
+    while time.monotonic() < deadline and any(map(_link_exists, peers)):
+        time.sleep(0.005)
+
+
+def _peers_on_the_host(netns: str) -> list[str]:
+    """The links of the host whose other end is in a namespace."""
+    done = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=False)
+    rows = [line.split() for line in done.stdout.splitlines()]
+    return [
+        row[1].partition("@")[0].rstrip(":")
+        for row in rows
+        if "link-netns" in row and row[row.index("link-netns") + 1] == netns
+    ]
+
+
+def _link_exists(name: str) -> bool:
+    try:
+        return socket.if_nametoindex(name) > 0
+    except OSError:
+        return False
