@@ -58,6 +58,11 @@ class Invocation:
         return self.exit_code == 0
 
     @property
+    def refused(self) -> bool:
+        """Whether it failed, or printed an error; that the two agree is asked as errors/2."""
+        return not self.ok or {"code", "msg"} <= self.result.keys()
+
+    @property
     def document(self) -> Any:
         """What it printed as JSON; None when that is not one JSON document in UTF-8 (RFC 8259)."""
         try:

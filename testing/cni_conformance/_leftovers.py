@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 
-from cni_conformance._testbed import Testbed
+from cni_conformance._testbed import Attachment, Testbed
 from cni_conformance._versions import has_command
 from cni_conformance.state import State
 
@@ -78,6 +78,19 @@ def new_files(before: State, after: State) -> list[str]:
     lines = before.only("file").appeared(after.only("file"))
     paths = [(file_path(line), line.split()[3]) for line in lines]
     return [path for path, mode in paths if mode.startswith("-")]
+
+
+def mentions(testbed: Testbed, attachment: Attachment) -> list[str]:
+    """The files, but for logs, that hold the container's id: what one file for all keeps of it."""
+    own = attachment.container_id.encode()
+    paths = [line.partition(" ")[0] for line in testbed.observe().lines.get("file", ())]
+    return sorted(
+        path
+        for path in paths
+        if not path.endswith((".log", "/"))
+        and not path.startswith("/var/log/")
+        and own in (content_of(path) or b"")
+    )
 
 
 def content_of(path: str) -> bytes | None:

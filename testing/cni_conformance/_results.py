@@ -12,6 +12,8 @@ Json = dict[str, Any]
 
 def in_version(result: Json, version: str) -> Json:
     """Write a result of 1.1.0 as another version has it."""
+    if not at_least(version, "1.1.0"):
+        result = _without_what_is_new(result)
     if at_least(version, "1.0.0"):
         return {**result, "cniVersion": version}
     if at_least(version, "0.3.0"):
@@ -29,6 +31,19 @@ def in_version(result: Json, version: str) -> Json:
             "routes": routes,
         }
     return old
+
+
+def _without_what_is_new(result: Json) -> Json:
+    """Leave out what came with 1.1.0."""
+    rows = {
+        key: [
+            {name: value for name, value in row.items() if name in known}
+            for row in result.get(key, [])
+        ]
+        for key, known in (("interfaces", {"name", "mac", "sandbox"}), ("routes", {"dst", "gw"}))
+        if key in result
+    }
+    return {**result, **rows}
 
 
 def addresses(result: Json) -> list[str]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+
+import attrs
 
 from cni_conformance import _kernel, _results
 from cni_conformance._case import case
-from cni_conformance._testbed import Attachment, Testbed
+from cni_conformance._testbed import BASE, Attachment, Testbed
 
 
 @case(
@@ -27,6 +30,8 @@ def add_answers_with_a_result(testbed: Testbed) -> None:
         expected="ADD exits with 0 when it prints a result",
         actual=call,
     )
+    if call.code == 1 and testbed.facts.says_versions:
+        testbed.block(f"VERSION lists {testbed.version}, and ADD refuses it: see version/2")
     testbed.require(
         "spec/1.1.0/ADD/2",
         call.ok,
@@ -64,6 +69,49 @@ def add_makes_the_interface(testbed: Testbed) -> None:
             ifname in names,
             expected=f"an interface {ifname} in the namespace CNI_NETNS",
             actual=f"the namespace has {', '.join(names)}",
+        )
+
+
+@case("spec/1.1.0/ADD/1", "spec/1.1.0/result/5")
+def add_works_in_the_namespace_of_the_path(testbed: Testbed) -> None:
+    """CNI_NETNS may be any path: also elsewhere, and with the last part of another namespace's."""
+    if testbed.profile.container:
+        testbed.not_applicable("the profile prepares each container where it is")
+    testbed.attached("works").delete()
+    attachment = testbed.attachment("place")
+    decoy = attrs.evolve(attachment)
+    attachment.netns = f"{BASE}/elsewhere/{os.path.basename(decoy.netns)}"
+    os.makedirs(os.path.dirname(attachment.netns))
+    testbed.observer.ignored.add(attachment.netns)
+    _kernel.make_netns(attachment.netns)
+    if not (call := attachment.add()).ok:
+        testbed.expect(
+            "spec/1.1.0/ADD/1",
+            condition=False,
+            expected=f"ADD succeeds in {attachment.netns}, as it does in {decoy.netns}",
+            actual=call,
+        )
+        return
+    testbed.expect(
+        "spec/1.1.0/ADD/1",
+        attachment.ifname in _interfaces(attachment),
+        expected=f"an interface {attachment.ifname} in {attachment.netns}, and not in {decoy.netns}",
+        actual=f"the namespaces have {', '.join(_interfaces(attachment))} and "
+        f"{', '.join(_interfaces(decoy))}",
+    )
+    attachment.delete()
+    if testbed.version in {"0.1.0", "0.2.0"}:
+        return
+    attachment.netns, real = f"{BASE}/link-to-{attachment.label}", attachment.netns
+    testbed.command("ln", "-s", real, attachment.netns)
+    if not (call := attachment.add()).ok:
+        testbed.block(f"needs an ADD that follows a symbolic link; {call.describe()}")
+    for interface in _results.container_interfaces(call.result):
+        testbed.expect(
+            "spec/1.1.0/result/5",
+            interface.get("sandbox") == attachment.netns,
+            expected=f"`sandbox` is CNI_NETNS as it was given, {attachment.netns}",
+            actual=f"it is {interface.get('sandbox')!r}",
         )
 
 
@@ -157,56 +205,6 @@ def arguments_are_pairs(testbed: Testbed) -> None:
         call.ok,
         expected=f"ADD with CNI_ARGS={given} succeeds, as Kubernetes sends it",
         actual=call,
-    )
-
-
-@case(
-    "spec/1.1.0/ADD/3",
-    "spec/1.1.0/result/15",
-    "spec/0.3.0/chaining/1",
-    kinds=["chained"],
-    versions="each",
-)
-def add_hands_prev_result_on(testbed: Testbed) -> None:
-    """The result of a plugin in a chain contains what the plugins before it did."""
-    attachment = testbed.attached()
-    previous, result = attachment.previous or {}, attachment.result or {}
-    missing: list[str] = []
-    names = [interface.get("name") for interface in _results.interfaces(result)]
-    for interface in _results.interfaces(previous):
-        if interface["name"] not in names:
-            missing.append(f"interface {interface['name']}")
-    given = _results.addresses(result)
-    missing += [f"address {each}" for each in _results.addresses(previous) if each not in given]
-    told = [route.get("dst") for route in _results.routes(result)]
-    missing += [
-        f"route to {route['dst']}"
-        for route in _results.routes(previous)
-        if route["dst"] not in told
-    ]
-    everything = not _results.interfaces(result) and not given
-    if everything:
-        old = testbed.version not in {"1.0.0", "1.1.0"}
-        testbed.require(
-            "spec/0.3.0/chaining/1" if old else "spec/1.1.0/ADD/3",
-            condition=False,
-            expected="the result contains the prevResult",
-            actual=f"the result has neither interfaces nor ips: {result}",
-        )
-    testbed.expect(
-        "spec/1.1.0/result/15",
-        not missing,
-        expected="the result contains the interfaces, addresses and routes of prevResult",
-        actual=f"missing from the result: {', '.join(missing)}",
-    )
-    dns = previous.get("dns", {}).get("nameservers", [])
-    kept = result.get("dns", {})
-    kept = kept.get("nameservers", []) if isinstance(kept, dict) else []
-    testbed.expect(
-        "spec/1.1.0/result/15",
-        set(dns) <= set(kept or []),
-        expected=f"the result has the name servers of prevResult, {', '.join(dns)}",
-        actual=f"dns is {result.get('dns')!r}",
     )
 
 

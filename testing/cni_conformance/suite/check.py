@@ -62,7 +62,7 @@ def check_reads_prev_result(testbed: Testbed) -> None:
     call = attachment.check(patch={"prevResult": other})
     testbed.expect(
         "spec/1.1.0/CHECK/1",
-        not call.ok,
+        call.refused,
         expected=f"CHECK fails when prevResult lists {' and '.join(changes)}",
         actual=call,
     )
@@ -135,7 +135,7 @@ def check_passes_on_the_error_of_the_delegate(testbed: Testbed) -> None:
     call = attachment.check()
     testbed.expect(
         "spec/1.1.0/CHECK/7",
-        not call.ok,
+        call.refused,
         expected="CHECK fails when CHECK of the delegate fails",
         actual=call,
     )
@@ -149,7 +149,7 @@ def check_needs_its_variables(testbed: Testbed) -> None:
         call = attachment.check(env={variable: None})
         testbed.expect(
             "spec/1.1.0/CHECK/8",
-            not call.ok,
+            call.refused,
             expected=f"CHECK without {variable} fails",
             actual=call,
         )

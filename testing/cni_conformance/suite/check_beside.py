@@ -32,7 +32,7 @@ def check_notices_what_only_the_plugin_knows(testbed: Testbed) -> None:
         call = attachment.check()
         testbed.expect(
             "spec/1.1.0/CHECK/4",
-            not call.ok,
+            call.refused,
             expected=f"CHECK fails when {what}",
             actual=call,
             diff=made[:30],
@@ -70,7 +70,7 @@ def check_notices_a_store_without_the_address(testbed: Testbed) -> None:
     call = attachment.check()
     testbed.expect(
         "spec/1.1.0/CHECK/4",
-        not call.ok,
+        call.refused,
         expected=f"CHECK fails when {', '.join(changed)} is what it was before ADD",
         actual=call,
     )

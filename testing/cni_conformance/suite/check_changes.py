@@ -76,7 +76,7 @@ def _expect_each_noticed(
         if change(attachment):
             call = attachment.check()
             testbed.expect(
-                requirement, not call.ok, expected=f"CHECK fails after {what}", actual=call
+                requirement, call.refused, expected=f"CHECK fails after {what}", actual=call
             )
         attachment.delete()
         attachment.remove_netns()

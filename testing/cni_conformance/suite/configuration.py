@@ -13,20 +13,34 @@ def masquerading_is_set_up(testbed: Testbed) -> None:
     """With `ipMasq` ADD makes a rule on the host that masquerades."""
     if not testbed.configuration.plugin.get("ipMasq"):
         testbed.not_applicable("the configuration does not set ipMasq")
+    testbed.attached("usual").delete()
     plain = testbed.attachment("plain")
     plain.config = {"ipMasq": False}
+    before = testbed.observe().only("firewall")
     if not (call := plain.add()).ok:
         testbed.block(f"needs an ADD without ipMasq that succeeds; {call.describe()}")
+    rules = before.appeared(testbed.observe().only("firewall"))
+    testbed.expect(
+        "spec/1.1.0/configuration/3",
+        not _masquerades(rules),
+        expected="ADD with ipMasq false makes no rule that masquerades",
+        actual="it made one, see the list",
+        diff=rules,
+    )
     before = testbed.observe().only("firewall")
     testbed.attached("masqueraded")
     rules = before.appeared(testbed.observe().only("firewall"))
     testbed.expect(
         "spec/1.1.0/configuration/3",
-        any(word in rule.lower() for rule in rules for word in ("masquerade", "snat")),
+        _masquerades(rules),
         expected="ADD with ipMasq makes a rule that masquerades what leaves the host",
         actual="none of the rules it made does" if rules else "it made no rule",
         diff=rules,
     )
+
+
+def _masquerades(rules: list[str]) -> bool:
+    return any(word in rule.lower() for rule in rules for word in ("masquerade", "snat"))
 
 
 @case("spec/0.1.0/routes/1", delegating=True, kinds=["interface"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cni_conformance._case import case
-from cni_conformance._leftovers import settled
+from cni_conformance._leftovers import mentions, settled
 from cni_conformance._testbed import Attachment, Testbed
 
 
@@ -37,15 +37,52 @@ def delete_undoes_add(testbed: Testbed) -> None:
     )
 
 
+@case("spec/1.1.0/DEL/1", kinds=["chained"])
+def delete_puts_settings_back(testbed: Testbed) -> None:
+    """DEL puts a setting back to what it was before ADD, not to what it usually is."""
+    first = testbed.attachment("first")
+    before = _settings(testbed, "first")
+    if not (call := first.add()).ok or not first.delete().ok:
+        testbed.block(f"needs ADD and DEL to succeed; {call.describe()}")
+    first.add()
+    after = _settings(testbed, "first")
+    first.delete()
+    changed = {key: after[key] for key in before.keys() & after.keys() if before[key] != after[key]}
+    if not changed:
+        testbed.not_applicable("ADD changes no sysctl in the container")
+    second = testbed.attachment("second")
+    for key, value in sorted(changed.items()):
+        path = "/proc/sys/" + key.replace(".", "/")
+        testbed.command("sh", "-ec", f"echo '{value}' >{path}", inside=second.netns)
+    if not (call := second.add()).ok or not second.delete().ok:
+        testbed.block(f"needs ADD and DEL to succeed; {call.describe()}")
+    now = _settings(testbed, "second")
+    wrong = [f"{key} was {changed[key]} and is {now.get(key)}" for key in sorted(changed)]
+    testbed.expect(
+        "spec/1.1.0/DEL/1",
+        all(now.get(key) == value for key, value in changed.items()),
+        expected="after DEL each sysctl that ADD sets is what it was before ADD",
+        actual="; ".join(wrong),
+    )
+
+
+def _settings(testbed: Testbed, label: str) -> dict[str, str]:
+    """The sysctls of a container, without those that follow another."""
+    rows = testbed.observe().lines.get(f"{label} sysctl", frozenset())
+    pairs = (row.split(" = ", 1) for row in rows)
+    return {key: value for key, value in pairs if not key.endswith(".mtu")}
+
+
 @case("spec/1.1.0/DEL/2")
 def delete_without_prev_result(testbed: Testbed) -> None:
     """DEL without prevResult succeeds."""
     attachment = testbed.attached()
-    _baseline(testbed)
+    forgets = _baseline(testbed)
     call = attachment.delete(patch={"prevResult": None})
     testbed.expect(
         "spec/1.1.0/DEL/2", call.ok, expected="DEL without prevResult succeeds", actual=call
     )
+    _expect_forgotten(testbed, "spec/1.1.0/DEL/2", attachment, "prevResult", forgets=forgets)
 
 
 @case("spec/1.1.0/DEL/3")
@@ -78,7 +115,7 @@ def delete_when_the_interface_is_gone(testbed: Testbed) -> None:
 @case("spec/1.1.0/DEL/4", kinds=["ipam"])
 def release_without_a_namespace(testbed: Testbed) -> None:
     """DEL of an IPAM plugin releases the address although the namespace is gone."""
-    _baseline(testbed)
+    forgets = _baseline(testbed)
     attachment = testbed.attachment("gone")
     before = testbed.observe().only("file")
     if not (call := attachment.add()).ok:
@@ -98,6 +135,20 @@ def release_without_a_namespace(testbed: Testbed) -> None:
         not left,
         expected="DEL releases the address: the files that ADD made for it are gone",
         actual=f"still there: {', '.join(sorted(left))}",
+    )
+    _expect_forgotten(testbed, "spec/1.1.0/DEL/4", attachment, "a namespace", forgets=forgets)
+
+
+def _expect_forgotten(
+    testbed: Testbed, requirement: str, attachment: Attachment, what: str, *, forgets: bool
+) -> None:
+    """No file holds the container's id after this DEL, if none does after an ordinary one."""
+    held = mentions(testbed, attachment) if forgets else []
+    testbed.expect(
+        requirement,
+        not held,
+        expected=f"no file holds the container's id after a DEL without {what}, as after an ordinary one",
+        actual=f"it is in {', '.join(held)}",
     )
 
 
@@ -228,11 +279,17 @@ def _expect_intact(testbed: Testbed, attachment: Attachment) -> None:
     )
 
 
-def _baseline(testbed: Testbed) -> None:
-    """Block unless a plain ADD and DEL succeed, so that a failure below is due to the change."""
-    call = testbed.attached("plain").delete()
+def _baseline(testbed: Testbed) -> bool:
+    """Block unless a plain ADD and DEL succeed, so that a failure below is due to the change.
+
+    Returns:
+        Whether no file holds the container's id after them.
+    """
+    attachment = testbed.attached("plain")
+    call = attachment.delete()
     if not call.ok:
         testbed.block(f"needs a DEL that succeeds; {call.describe()}")
+    return not mentions(testbed, attachment)
 
 
 def _new_files(diff: list[str]) -> set[str]:

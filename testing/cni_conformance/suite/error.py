@@ -6,14 +6,18 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from cni_conformance import _results
 from cni_conformance._case import case
 from cni_conformance._invocation import Invocation
 from cni_conformance._testbed import Attachment, Testbed
+from cni_conformance._versions import has_command
 
 
 # SPEC.md, Section 5, Error.
 # 8 is not in the table, but libcni has given it to "invalid network namespace".
 DEFINED_CODES = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 11, 50, 51})
+_ABSENT = "conformance-absent"
+_ADDRESS = {"address": "192.0.2.77/24"}
 _NO_NETNS = "/run/netns/conformance-no-such-namespace"
 
 
@@ -28,6 +32,30 @@ def _failing_calls(testbed: Testbed) -> list[tuple[str, Invocation]]:
     if testbed.kind in {"interface", "meta"}:
         env = {"CNI_NETNS": _NO_NETNS}
         calls.append(("nothing is at the path in CNI_NETNS", attachment.add(env=env)))
+    calls.append(("DEL lacks CNI_CONTAINERID", attachment.delete(env={"CNI_CONTAINERID": None})))
+    if has_command(testbed.version, "CHECK"):
+        calls += _failing_checks(testbed)
+    if has_command(testbed.version, "STATUS"):
+        patches = [testbed.with_delegate(_ABSENT)] if testbed.facts.delegates else []
+        for patch in [*patches, *testbed.profile.invalid[:1]]:
+            what = f"STATUS is asked with {json.dumps(patch)}"
+            calls.append((what, testbed.call("STATUS", patch=patch)))
+    return calls
+
+
+def _failing_checks(testbed: Testbed) -> list[tuple[str, Invocation]]:
+    attachment = testbed.attached("checked")
+    calls = [("CHECK lacks CNI_IFNAME", attachment.check(env={"CNI_IFNAME": None}))]
+    if testbed.kind != "ipam" and attachment.ifname != "lo":
+        words = ["ip", "link", "del", attachment.ifname]
+        testbed.command(*words, inside=attachment.netns, check=False)
+        calls.append((f"CHECK finds no {attachment.ifname}", attachment.check()))
+    attachment.delete()
+    if testbed.kind == "ipam":
+        what = "CHECK is about a container that was never added"
+        attachment = testbed.attachment("stranger")
+        attachment.result = _results.in_version({"ips": [_ADDRESS]}, testbed.version)
+        calls.append((what, attachment.check()))
     return calls
 
 
@@ -207,6 +235,24 @@ def invalid_configurations(testbed: Testbed) -> None:
                 expected=f"the error about {json.dumps(change)} has code 7, invalid network configuration",
                 actual=call,
             )
+
+
+@case("spec/1.1.0/error/9")
+def invalid_network_names(testbed: Testbed) -> None:
+    """A name no network may have is answered with code 7, if it is refused."""
+    testbed.attached("works").delete()
+    attachment = testbed.attachment("misnamed")
+    for name in (None, "-begins-with-a-dash", "has/slash"):
+        call = attachment.add(patch={"name": name})
+        what = "without a `name`" if name is None else f"with the name {name!r}"
+        testbed.expect(
+            "spec/1.1.0/error/9",
+            call.ok or not isinstance(call.code, int) or call.code in {6, 7},
+            expected=f"the error about a configuration {what} has code 7, invalid network configuration",
+            actual=call,
+        )
+        if call.ok:
+            attachment.delete(patch={"name": name})
 
 
 @case("spec/1.1.0/error/5")

@@ -9,8 +9,9 @@ import attrs
 
 from cni_conformance import _results
 from cni_conformance._case import case
-from cni_conformance._leftovers import differences, leftovers, warm_up
+from cni_conformance._leftovers import differences, leftovers, mentions, warm_up
 from cni_conformance._testbed import Attachment, Testbed
+from cni_conformance._versions import has_command
 
 
 _UNUSABLE: dict[str, dict[str, Any]] = {
@@ -20,6 +21,8 @@ _UNUSABLE: dict[str, dict[str, Any]] = {
         "routes": [{"dst": "198.51.100.0/24", "gw": "203.0.113.77"}],
     },
 }
+
+_ROOM = 20
 
 
 @case("field/add/1", delegating=True)
@@ -32,7 +35,17 @@ def add_that_fails_by_its_delegate(testbed: Testbed) -> None:
     for number, (what, behaviour) in enumerate({**errors, **answers}.items()):
         attachment = testbed.attachment(f"answer{number}")
         testbed.script_delegate("ADD", **behaviour)
+        testbed.forget_delegate_calls()
         _expect_nothing_left(testbed, attachment, f"the delegate returns {what}")
+        commands = testbed.delegate.commands()
+        undone = commands[-1:] == ["DEL"]
+        if "error" not in behaviour:  # delegation/9 speaks of that
+            testbed.expect(
+                "field/add/1",
+                undone or attachment.result is not None,
+                expected=f"ADD, which failed because the delegate returned {what}, called its DEL",
+                actual=f"the delegate was called with {', '.join(commands)}",
+            )
     testbed.delegate.reset()
     taken = testbed.delegate.reservations()
     testbed.expect(
@@ -105,6 +118,28 @@ def add_that_finds_half_of_its_addresses(testbed: Testbed) -> None:
     testbed.not_applicable("five addresses came out of a /30: the ranges have no limit")
 
 
+@case("field/add/1", kinds=["ipam"])
+def add_that_finds_no_room(testbed: Testbed) -> None:
+    """An ADD that finds no address left keeps none of those it did find."""
+    for number in range(_ROOM):
+        attachment = testbed.attachment(f"room{number}")
+        call = attachment.add()
+        if call.ok:
+            continue
+        if number == 0:
+            testbed.block(f"needs an ADD that succeeds; {call.describe()}")
+        held = mentions(testbed, attachment)
+        testbed.expect(
+            "field/add/1",
+            not held,
+            expected=f"an ADD that fails for want of addresses, after {number} that did not, leaves "
+            "nothing of the container in files",
+            actual=f"its id is in {', '.join(held)}",
+        )
+        return
+    testbed.not_applicable(f"there is room for {_ROOM} containers")
+
+
 def _expect_nothing_left(
     testbed: Testbed, attachment: Attachment, what: str, **changes: Any
 ) -> None:
@@ -131,6 +166,7 @@ def add_again_without_delete(testbed: Testbed) -> None:
     warm_up(testbed)
     before = testbed.observe().only("file")
     attachment = testbed.attached()
+    checks = has_command(testbed.version, "CHECK") and attachment.check().ok
     first = _results.addresses(attachment.result or {})
     again = attachment.add()
     if again.ok:
@@ -141,6 +177,14 @@ def add_again_without_delete(testbed: Testbed) -> None:
             expected=f"a second ADD fails, or returns {', '.join(first)} as the first did",
             actual=f"it returned {', '.join(second)}",
         )
+    elif checks:
+        check = attachment.check()
+        testbed.expect(
+            "field/add/2",
+            check.ok,
+            expected="the attachment is as it was after a second ADD that failed: CHECK succeeds",
+            actual=check,
+        )
     if not attachment.delete().ok:
         testbed.block("needs a DEL that succeeds")
     left = leftovers(testbed, before, testbed.observe().only("file"))
@@ -150,6 +194,43 @@ def add_again_without_delete(testbed: Testbed) -> None:
         expected="one DEL frees what two ADDs for one attachment have reserved",
         actual=f"{len(left)} things are left, see the list",
         diff=left,
+    )
+
+
+@case("field/add/3", kinds=["chained"])
+def chained_add_into_the_host(testbed: Testbed) -> None:
+    """A chained plugin does not take the host for the container: what it would change there stays."""
+    own = ("link", "address", "route", "rule", "sysctl")
+    warm_up(testbed)
+    attachment = testbed.attachment("host")
+    name = attachment.ifname
+    if name != "lo":
+        testbed.command("ip", "link", "add", name, "type", "veth", "peer", "name", "cfpeer0")
+        testbed.command("ip", "addr", "add", "192.0.2.7/24", "dev", name)
+        testbed.command("ip", "link", "set", name, "up")
+    into_container = testbed.observe()
+    if not (call := attachment.add()).ok or not attachment.delete().ok:
+        testbed.block(f"needs ADD and DEL to succeed; {call.describe()}")
+    usual = into_container.of("host").only(*own).diff(testbed.observe().of("host").only(*own))
+    bound = "/run/netns/conformance-self"
+    testbed.observer.ignored.add(bound)
+    testbed.command("touch", bound)
+    testbed.command("mount", "--bind", "/proc/self/ns/net", bound)
+    before = testbed.observe().of("host").only(*own)
+    previous = json.dumps(attachment.previous).replace(attachment.netns, bound)
+    call = attrs.evolve(attachment, netns=bound, previous=json.loads(previous)).add()
+    changes = [
+        line
+        for line in before.diff(testbed.observe().of("host").only(*own))
+        if line not in usual and "cfveth" not in line
+    ]
+    testbed.expect(
+        "field/add/3",
+        not changes,
+        expected=f"ADD with CNI_NETNS={bound}, the plugin's own namespace, leaves the host's links "
+        "and settings alone",
+        actual=call,
+        diff=changes,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from cni_conformance import _results
 from cni_conformance._case import case
 from cni_conformance._leftovers import (
     lost,
@@ -40,7 +41,15 @@ def _expect_first_alone(
 ) -> None:
     can_check = has_command(testbed.version, "CHECK") and first.check().ok
     alone = testbed.observe()
-    if not (call := second.add()).ok:
+    if not (call := second.add()).ok and testbed.attachment("control").add().ok:
+        testbed.require(
+            name,
+            call.ok,
+            expected=f"ADD of {second.ifname} for a container that has {first.ifname} succeeds, as it "
+            "does for another container",
+            actual=call,
+        )
+    if not call.ok:
         testbed.block(f"needs a second ADD for the container that succeeds; {call.describe()}")
     can_check = can_check and first.check().ok
     both = testbed.observe()
@@ -74,6 +83,7 @@ def delete_of_a_stranger(testbed: Testbed) -> None:
     """DEL for a container id that was never added leaves the one that lives there alone."""
     _expect_nothing_made(testbed)
     resident = testbed.attached("resident")
+    checks = has_command(testbed.version, "CHECK") and resident.check().ok
     before = testbed.observe()
     stranger = attrs.evolve(
         resident, label="stranger", container_id="conformance-stranger", result=None
@@ -92,6 +102,34 @@ def delete_of_a_stranger(testbed: Testbed) -> None:
         expected="DEL for another container id, with the same namespace and interface name, leaves the attachment alone",
         actual=f"{len(gone)} things of the attachment are gone, see the list",
         diff=gone,
+    )
+    if checks:
+        check = resident.check()
+        testbed.expect(
+            "field/del/6",
+            check.ok,
+            expected="CHECK of the attachment succeeds after DEL for another container id",
+            actual=check,
+        )
+
+
+@case("field/del/6", kinds=["ipam"])
+def delete_with_an_address_that_is_another_s(testbed: Testbed) -> None:
+    """A late DEL, whose prevResult has an address that another container has by now, leaves it alone."""
+    late, resident = testbed.attached("late"), testbed.attached("resident")
+    if not has_command(testbed.version, "CHECK") or not resident.check().ok:
+        testbed.block("needs a CHECK that succeeds after ADD")
+    if set(_results.addresses(late.result or {})) & set(_results.addresses(resident.result or {})):
+        testbed.not_applicable("two containers get the same address: the plugin reserves none")
+    if not late.delete().ok:
+        testbed.block("needs a DEL that succeeds")
+    late.delete(patch={"prevResult": resident.result})
+    check = resident.check()
+    testbed.expect(
+        "field/del/6",
+        check.ok,
+        expected="CHECK of a container succeeds after a DEL for another one that had its address before",
+        actual=check,
     )
 
 

@@ -106,6 +106,32 @@ def gc_tells_interfaces_of_a_container_apart(testbed: Testbed) -> None:
         )
 
 
+@case("spec/1.1.0/GC/1", commands=["GC"])
+def gc_removes_one_interface_of_a_container(testbed: Testbed) -> None:
+    """GC removes what belongs to one interface of a container whose other interface is valid."""
+    if testbed.profile.ifname == "lo":
+        testbed.not_applicable("there is one lo in a namespace")
+    kept = testbed.attached("two")
+    second = testbed.attachment("two", beside=kept, ifname="net1")
+    before = _host(testbed).only("firewall", "file")
+    if not (call := second.add()).ok:
+        testbed.block(f"needs two interfaces of one container; {call.describe()}")
+    left = before.appeared(_host(testbed).only("firewall", "file"))
+    if not (call := testbed.gc(kept)).ok:
+        testbed.block(f"needs a GC that succeeds; {call.describe()}")
+    remains = [line for line in before.appeared(_host(testbed)) if line in left]
+    if not left:
+        testbed.not_applicable("an attachment makes no rule and no file on the host")
+    testbed.expect(
+        "spec/1.1.0/GC/1",
+        not remains,
+        expected=f"GC removes the rules and files of {second.ifname}, which is not in the list, "
+        f"although {kept.ifname} of the same container is",
+        actual=f"{len(remains)} of {len(left)} things are still there, see the list",
+        diff=remains,
+    )
+
+
 @case("spec/1.1.0/GC/6", commands=["GC"])
 def gc_needs_no_attachment(testbed: Testbed) -> None:
     """GC works without container id, namespace and interface name."""

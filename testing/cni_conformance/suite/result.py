@@ -113,6 +113,13 @@ def _expect_ip(
         expected=f"`interface` of {text} is an index into `interfaces`, which has {len(interfaces)}",
         actual=f"it is {index!r}",
     )
+    if valid and isinstance(index, int) and text in has:
+        testbed.expect(
+            "spec/1.1.0/result/10",
+            interfaces[index].get("sandbox"),
+            expected=f"`interface` of {text}, which {attachment.ifname} has, stands for it",
+            actual=f"it is {index}, which stands for {interfaces[index].get('name')} on the host",
+        )
     if valid and isinstance(index, int) and interfaces[index].get("sandbox"):
         named = interfaces[index].get("name")
         if named == attachment.ifname:

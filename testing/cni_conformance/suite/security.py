@@ -167,8 +167,25 @@ def values_are_no_commands(testbed: Testbed) -> None:
                     expected=f"{command} with {payload!r} in {what} does not run that command",
                     actual=f"the command ran: {_WITNESS} exists; {call.describe()}",
                 )
+    if testbed.profile.ifname != "lo":
+        _expect_names_are_no_commands(testbed)
     if testbed.kind == "interface" and testbed.profile.ifname != "lo":
         _expect_no_options(testbed)
+
+
+def _expect_names_are_no_commands(testbed: Testbed) -> None:
+    """Interfaces may have such names: they are short enough, and have no slash and no blank."""
+    witness = "/cfwit"  # commands run in the root directory
+    for number, name in enumerate(("$(>cfwit)", ";>cfwit;", "a`>cfwit`")):
+        attachment = testbed.attachment(f"named{number}", ifname=name)
+        for command in ("ADD", "DEL"):
+            call = testbed.call(command, attachment)
+            testbed.require(
+                "sec/inject/1",
+                not os.path.exists(witness),
+                expected=f"{command} with CNI_IFNAME={name} does not run what is in the name",
+                actual=f"the command ran: {witness} exists; {call.describe()}",
+            )
 
 
 def _expect_no_options(testbed: Testbed) -> None:

@@ -142,6 +142,14 @@ def delegates_come_from_cni_path(testbed: Testbed) -> None:
                 expected=f"{call.command} with {key}.type {spelling!r} does not run {outside}/evil",
                 actual=f"the program ran; {call.describe()}",
             )
+    path = os.pathsep.join([outside, testbed.environment("ADD")["PATH"]])
+    call = testbed.attachment("path").add(patch=testbed.with_delegate("evil"), env={"PATH": path})
+    testbed.expect(
+        "sec/path/2",
+        not os.path.exists(witness),
+        expected=f"ADD with {key}.type 'evil' does not run {outside}/evil, which is in PATH alone",
+        actual=f"the program ran; {call.describe()}",
+    )
 
 
 @case("sec/path/3")

@@ -10,6 +10,10 @@ from cni_conformance._testbed import Testbed
 from cni_conformance._versions import NEWEST, VERSIONS
 
 
+_LATER = "1.2.0"
+_INCOMPATIBLE = 1
+
+
 @case("spec/1.1.0/VERSION/1", "spec/1.1.0/version/2", "spec/1.1.0/result/1", "spec/1.1.0/errors/1")
 def version_answers(testbed: Testbed) -> None:
     """VERSION prints the versions the plugin supports."""
@@ -67,6 +71,35 @@ def version_echoes_the_version(testbed: Testbed) -> None:
             expected="`cniVersion` of the VERSION result is the cniVersion of the request",
             actual=f"sent {version}, got {json.dumps(call.result.get('cniVersion'))}",
         )
+
+
+@case("spec/1.1.0/VERSION/1")
+def version_answers_newer_runtimes(testbed: Testbed) -> None:
+    """VERSION answers a runtime of a later version as well: how else would it learn what to speak."""
+    call = testbed.call("VERSION", stdin=_input(NEWEST))
+    if not call.ok or "supportedVersions" not in call.result:
+        testbed.block(f"needs a VERSION that answers; {call.describe()}")
+    call = testbed.call("VERSION", stdin=_input(_LATER))
+    testbed.expect(
+        "spec/1.1.0/VERSION/1",
+        call.ok and "supportedVersions" in call.result,
+        expected=f"VERSION prints a version result when it is sent cniVersion {_LATER}",
+        actual=call,
+    )
+
+
+@case("spec/1.1.0/version/2", versions="each")
+def version_lists_what_works(testbed: Testbed) -> None:
+    """A version that `supportedVersions` lists is not refused."""
+    if not testbed.facts.says_versions:
+        testbed.not_applicable("VERSION does not say which versions there are")
+    call = testbed.attachment().add()
+    testbed.expect(
+        "spec/1.1.0/version/2",
+        call.ok or call.code != _INCOMPATIBLE,
+        expected=f"ADD takes cniVersion {testbed.version}, which VERSION lists",
+        actual=call,
+    )
 
 
 @case("spec/1.1.0/VERSION/2")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# breaks: spec/1.1.0/configuration/2
+# breaks: spec/1.1.0/delegation/12
 """Of several addresses the delegate returned, only the first is given to the interface; all are reported."""
 
 import os

@@ -1,0 +1,119 @@
+"""Section 4: what the IPAM plugin returns is applied to the interface, and reported."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from cni_conformance import _results
+from cni_conformance._case import case
+from cni_conformance._delegate import TWO_FAMILIES
+from cni_conformance._testbed import Attachment, Testbed
+
+
+Json = dict[str, Any]
+
+_UNREACHABLE = {"dst": "198.51.100.0/24", "gw": "203.0.113.77"}
+
+
+@case(
+    "spec/1.1.0/delegation/12",
+    "spec/1.1.0/configuration/2",
+    "spec/0.1.0/result/2",
+    delegating=True,
+    kinds=["interface"],
+    versions="each",
+)
+def result_of_the_delegate_is_applied(testbed: Testbed) -> None:
+    """The addresses and routes the delegate returns are on the interface and in the result."""
+    testbed.use_fake_ipam()
+    testbed.script_delegate("ADD", result=TWO_FAMILIES)
+    attachment = testbed.attached()
+    wanted = [ip["address"] for ip in TWO_FAMILIES["ips"]]
+    words = ["ip", "-j", "addr", "show", "dev", attachment.ifname]
+    (link,) = json.loads(testbed.command(*words, inside=attachment.netns))
+    has = [f"{row['local']}/{row['prefixlen']}" for row in link["addr_info"]]
+    testbed.require(
+        "spec/1.1.0/configuration/2",
+        set(wanted) & set(has),
+        expected=f"{attachment.ifname} has what the delegate returned: {', '.join(wanted)}",
+        actual=f"it has {', '.join(has) or 'no address'}",
+    )
+    missing = [address for address in wanted if address not in has]
+    testbed.expect(
+        "spec/1.1.0/delegation/12",
+        not missing,
+        expected=f"{attachment.ifname} has all that the delegate returned: {', '.join(wanted)}",
+        actual=f"it has {', '.join(has)}",
+    )
+    _expect_reported(testbed, attachment.result or {})
+    _expect_routes(testbed, attachment)
+
+
+def _expect_reported(testbed: Testbed, result: Json) -> None:
+    old = not testbed.version.startswith("1.")
+    name = "spec/0.1.0/result/2" if old else "spec/1.1.0/delegation/12"
+    reported = _results.addresses(result)
+    gateways = {ip.get("address"): ip.get("gateway") for ip in _results.ips(result)}
+    for ip in TWO_FAMILIES["ips"]:
+        testbed.expect(
+            name,
+            ip["address"] in reported,
+            expected=f"the result lists {ip['address']}, which the delegate returned",
+            actual=f"it lists {', '.join(reported) or 'no address'}",
+        )
+        testbed.expect(
+            name,
+            gateways.get(ip["address"], ip["gateway"]) == ip["gateway"],
+            expected=f"the result gives {ip['address']} the gateway {ip['gateway']}, as the delegate did",
+            actual=f"its gateway is {gateways.get(ip['address'])!r}",
+        )
+    dns = result.get("dns")
+    servers = (dns.get("nameservers") or []) if isinstance(dns, dict) else []
+    testbed.expect(
+        "spec/0.1.0/result/2",
+        not old or set(TWO_FAMILIES["dns"]["nameservers"]) <= set(servers),
+        expected="the result has the name servers the delegate returned; the configuration has none",
+        actual=f"dns is {dns!r}",
+    )
+
+
+def _expect_routes(testbed: Testbed, attachment: Attachment) -> None:
+    told = [route.get("dst") for route in _results.routes(attachment.result or {})]
+    for route in TWO_FAMILIES["routes"]:
+        words = ["ip", "route", "show", route["dst"], "dev", attachment.ifname]
+        shown = testbed.command(*words, inside=attachment.netns)
+        by = f"by {route['gw']} " if "gw" in route else ""
+        testbed.expect(
+            "spec/1.1.0/delegation/12",
+            shown.strip() and ("gw" not in route or f"via {route['gw']} " in shown),
+            expected=f"the container has the route to {route['dst']} {by}that the delegate returned",
+            actual=f"it has {shown.strip()!r}" if shown.strip() else "it has no such route",
+        )
+        testbed.expect(
+            "spec/1.1.0/delegation/12",
+            route["dst"] in told,
+            expected=f"the result lists the route to {route['dst']}, which the delegate returned",
+            actual=f"it lists {', '.join(map(str, told)) or 'no route'}",
+        )
+
+
+@case("spec/1.1.0/result/19", delegating=True, kinds=["interface"])
+def routes_that_cannot_be_set_are_not_reported(testbed: Testbed) -> None:
+    """A route that cannot be set makes ADD fail, or is not in the result."""
+    testbed.use_fake_ipam()
+    testbed.attached("plain").delete()
+    routes = [*TWO_FAMILIES["routes"][:1], _UNREACHABLE]
+    testbed.script_delegate("ADD", result={"ips": TWO_FAMILIES["ips"][:1], "routes": routes})
+    attachment = testbed.attachment("unreachable")
+    call = attachment.add()
+    told = [route.get("dst") for route in _results.routes(call.result)] if call.ok else []
+    words = ["ip", "route", "show", _UNREACHABLE["dst"]]
+    is_there = testbed.command(*words, inside=attachment.netns).strip()
+    testbed.expect(
+        "spec/1.1.0/result/19",
+        is_there or _UNREACHABLE["dst"] not in told,
+        expected=f"ADD fails, or does not list the route to {_UNREACHABLE['dst']}, whose next hop "
+        "cannot be reached: the container has no such route",
+        actual=call,
+    )
