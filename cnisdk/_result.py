@@ -111,6 +111,20 @@ class Result:
     """Routes the attachment made."""
     dns: Dns = Dns()
     """DNS settings for the container."""
+    previous: Result | None = attrs.field(default=None, kw_only=True, eq=False, repr=False)
+    """The prevResult it was built on, whose addresses and routes come first; not part of the JSON."""
+
+    @property
+    def own(self) -> Result:
+        """It without the addresses and routes of prevResult, which other plugins have applied."""
+        if self.previous is None:
+            return self
+        return attrs.evolve(
+            self,
+            ips=self.ips[len(self.previous.ips) :],
+            routes=self.routes[len(self.previous.routes) :],
+            previous=None,
+        )
 
     def interface(self, name: str, sandbox: str | None = None) -> Interface | None:
         """The interface of this name; with ``sandbox``, the one in that namespace."""
@@ -145,6 +159,7 @@ class ResultBuilder:
 
     def __init__(self, previous: Result | None = None, *, allow_interfaces: bool = True) -> None:
         start = previous or Result()
+        self._previous = previous
         self._allow_interfaces = allow_interfaces
         self._interfaces = list(start.interfaces)
         self._ips = list(start.ips)
@@ -216,7 +231,13 @@ class ResultBuilder:
 
     def build(self) -> Result:
         """The finished result."""
-        return Result(tuple(self._interfaces), tuple(self._ips), tuple(self._routes), self._dns)
+        return Result(
+            tuple(self._interfaces),
+            tuple(self._ips),
+            tuple(self._routes),
+            self._dns,
+            previous=self._previous,
+        )
 
     def _index(self, wanted: Interface) -> int:
         for index, interface in enumerate(self._interfaces):

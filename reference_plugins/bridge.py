@@ -129,12 +129,13 @@ class Bridge(cnisdk.Plugin[BridgeConf]):
         )
         if not cfg.disable_container_interface:
             op.host.wait_port_up(veth.host.name)
+        ips = result.ips_of(op.ifname, op.netns.path)
         if cfg.gateway:
-            for ip in result.ips:
+            for ip in ips:
                 op.host.ensure_address(bridge.name, _on_bridge(ip), replace=cfg.force_address)
                 op.host.enable_forwarding(ip.version)
-        if cfg.ip_masq and result.ips:
-            addresses = [ip.address for ip in result.ips]
+        if cfg.ip_masq and ips:
+            addresses = [ip.address for ip in ips]
             op.host.add_masquerade(op.attachment, addresses, backend=cfg.ip_masq_backend)
         # A bridge somebody else made without a MAC of its own takes one from its ports.
         return res.update(bridge.name, sandbox="", mac=op.host.interface(bridge.name).mac).build()

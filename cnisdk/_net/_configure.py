@@ -26,6 +26,7 @@ def configure(
     deadline: Deadline,
 ) -> None:
     """See `Namespace.configure`."""
+    result = result.own  # SPEC §2 ADD: prevResult is passed through; others have applied it
     ips = assigned(result, link.name)
     addresses = [ip.address for ip in ips]
     if any(each.version == 6 for each in addresses):

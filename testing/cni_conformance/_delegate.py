@@ -19,7 +19,7 @@ TWO_FAMILIES: dict[str, Any] = {
         {"address": "10.88.9.9/16", "gateway": "10.88.0.1"},
         {"address": "2001:db8:88::9/64", "gateway": "2001:db8:88::1"},
     ],
-    "routes": [{"dst": "0.0.0.0/0"}, {"dst": "203.0.113.0/24", "gw": "10.88.0.7"}],
+    "routes": [{"dst": "0.0.0.0/0"}, {"dst": "203.0.113.0/24", "gw": GATEWAY}],
     "dns": {"nameservers": ["10.88.0.53"]},
 }
 """A result with an address of each family and two routes, for `on`."""

@@ -21,7 +21,7 @@ def has_interface(attachment: Attachment) -> bool:
 
 def link_of(attachment: Attachment) -> dict[str, Any] | None:
     """The interface CNI_IFNAME with its addresses, as ip(8) shows it; None when it is missing."""
-    shown = attachment.testbed.command("ip", "-j", "addr", "show", inside=attachment.netns)
+    shown = attachment.testbed.command("ip", "-d", "-j", "addr", "show", inside=attachment.netns)
     links: list[dict[str, Any]] = json.loads(shown)
     return next((link for link in links if link.get("ifname") == attachment.ifname), None)
 

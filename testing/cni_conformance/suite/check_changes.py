@@ -167,7 +167,10 @@ def _unplug(attachment: Attachment) -> bool:
 
 def _host_end(attachment: Attachment) -> str:
     """The other end of the container's link on the host; empty when it is no pair of links."""
-    index = (link_of(attachment) or {}).get("link_index")
+    link = link_of(attachment) or {}
+    if link.get("linkinfo", {}).get("info_kind") != "veth":
+        return ""
+    index = link.get("link_index")
     shown = attachment.testbed.command("ip", "-o", "link", "show", "type", "veth")
     for line in shown.splitlines():
         number, name = line.split(": ")[:2]

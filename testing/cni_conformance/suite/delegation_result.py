@@ -13,6 +13,7 @@ from cni_conformance._testbed import Attachment, Testbed
 
 Json = dict[str, Any]
 
+_ANOTHER_HOP = "10.88.0.7"
 _UNREACHABLE = {"dst": "198.51.100.0/24", "gw": "203.0.113.77"}
 
 
@@ -27,8 +28,7 @@ _UNREACHABLE = {"dst": "198.51.100.0/24", "gw": "203.0.113.77"}
 def result_of_the_delegate_is_applied(testbed: Testbed) -> None:
     """The addresses and routes the delegate returns are on the interface and in the result."""
     testbed.use_fake_ipam()
-    testbed.script_delegate("ADD", result=TWO_FAMILIES)
-    attachment = testbed.attached()
+    attachment, given = _with_two_families(testbed)
     wanted = [ip["address"] for ip in TWO_FAMILIES["ips"]]
     words = ["ip", "-j", "addr", "show", "dev", attachment.ifname]
     (link,) = json.loads(testbed.command(*words, inside=attachment.netns))
@@ -47,7 +47,20 @@ def result_of_the_delegate_is_applied(testbed: Testbed) -> None:
         actual=f"it has {', '.join(has)}",
     )
     _expect_reported(testbed, attachment.result or {})
-    _expect_routes(testbed, attachment)
+    _expect_routes(testbed, attachment, given)
+
+
+def _with_two_families(testbed: Testbed) -> tuple[Attachment, Json]:
+    """A container, and what the delegate returned for it."""
+    default, other = TWO_FAMILIES["routes"]
+    # Where a container has its gateway alone for a neighbour, no other next hop is possible.
+    for hop in (_ANOTHER_HOP, other["gw"]):
+        given = {**TWO_FAMILIES, "routes": [default, {**other, "gw": hop}]}
+        testbed.script_delegate("ADD", result=given)
+        attachment = testbed.attachment(f"by-{hop}")
+        if attachment.add().ok:
+            return attachment, given
+    return testbed.block("needs an ADD with addresses of both families that succeeds")
 
 
 def _expect_reported(testbed: Testbed, result: Json) -> None:
@@ -78,9 +91,9 @@ def _expect_reported(testbed: Testbed, result: Json) -> None:
     )
 
 
-def _expect_routes(testbed: Testbed, attachment: Attachment) -> None:
+def _expect_routes(testbed: Testbed, attachment: Attachment, given: Json) -> None:
     told = [route.get("dst") for route in _results.routes(attachment.result or {})]
-    for route in TWO_FAMILIES["routes"]:
+    for route in given["routes"]:
         words = ["ip", "route", "show", route["dst"], "dev", attachment.ifname]
         shown = testbed.command(*words, inside=attachment.netns)
         by = f"by {route['gw']} " if "gw" in route else ""

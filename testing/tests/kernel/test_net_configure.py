@@ -11,7 +11,7 @@ from machine import Machine, Netns
 from cnisdk import errors
 from cnisdk._deadline import Deadline
 from cnisdk._net import Namespace
-from cnisdk._result import Interface, Ip, Result, Route
+from cnisdk._result import Interface, Ip, Result, ResultBuilder, Route
 
 
 pytestmark = pytest.mark.kernel
@@ -249,6 +249,29 @@ def test_an_index_that_names_no_or_another_interface_is_refused(
 
     with pytest.raises(errors.InvalidConfig, match=r"10\.1\.0\.5/24.*invalid interface index"):
         inside.configure("eth0", bad)
+
+
+def test_what_prev_result_has_is_passed_on_and_not_applied_again(
+    wired: Netns, inside: Namespace
+) -> None:
+    """SPEC section 2, ADD: a second interface of the chain leaves the first one's addresses alone."""
+    first = Interface("first0", sandbox="/run/netns/x")
+    far = route("198.18.1.0/24", gw="10.99.1.1")
+    previous = Result(
+        (first,), (Ip(ip_interface("10.99.1.2/24"), ip_address("10.99.1.1"), 0),), (far,)
+    )
+    builder = ResultBuilder(previous)
+    eth = builder.interface(Interface("eth0", sandbox="/run/netns/x"))
+    builder.ip("10.1.0.5/24", gateway=ip_address("10.1.0.1"), on=eth).route(route("172.16.0.0/12"))
+    built = builder.build()
+
+    inside.configure("eth0", built)
+
+    assert wired.addresses("eth0") == ["10.1.0.5/24"]
+    found = {each["dst"]: each.get("gateway") for each in wired.routes()}
+    assert found == {"10.1.0.0/24": None, "172.16.0.0/12": "10.1.0.1"}
+    assert [str(ip.address) for ip in built.ips] == ["10.99.1.2/24", "10.1.0.5/24"]
+    assert far in built.routes
 
 
 def test_a_result_without_interfaces_is_refused(inside: Namespace) -> None:
