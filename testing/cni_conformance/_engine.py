@@ -127,8 +127,8 @@ def with_delegates(settings: Settings) -> Settings:
 
 
 def _type_in(configuration: Configuration, key: str) -> str:
-    section = configuration.plugin.get(key)
-    return str(section.get("type", "")) if isinstance(section, dict) else ""
+    section = configuration.plugin.get(key, "")
+    return str(section.get("type", "")) if isinstance(section, dict) else str(section)
 
 
 def _with_found_delegate(
@@ -138,7 +138,9 @@ def _with_found_delegate(
     found = any(os.access(os.path.join(folder, wanted), os.X_OK) for folder in folders)
     if not wanted or wanted == FAKE_IPAM or found:
         return configuration
-    plugin = {**configuration.plugin, key: {**configuration.plugin[key], "type": FAKE_IPAM}}
+    section = configuration.plugin[key]
+    named = {**section, "type": FAKE_IPAM} if isinstance(section, dict) else FAKE_IPAM
+    plugin = {**configuration.plugin, key: named}
     return attrs.evolve(configuration, plugin=plugin)
 
 

@@ -87,7 +87,10 @@ def _kind(testbed: Testbed) -> str:
 
 
 def _journals(testbed: Testbed) -> tuple[str, ...]:
-    """Where calls that do nothing leave a new file each time: not state of an attachment."""
+    """Where calls that do nothing write each time: not state of an attachment.
+
+    These are directories that gain a file, and files that change.
+    """
     grown: list[set[str]] = []
     for number in range(3):
         before = testbed.observe().only("file")
@@ -95,9 +98,16 @@ def _journals(testbed: Testbed) -> tuple[str, ...]:
             testbed.attachment(f"unknown{number}").delete()
         except Blocked:
             return ()
-        new = before.appeared(testbed.observe().only("file"))
-        paths = [line.removeprefix("+ file: ").partition(" ")[0] for line in new]
-        grown.append({path.rpartition("/")[0] for path in paths if not path.endswith("/")})
+        after = testbed.observe().only("file")
+        known = {line.partition(" ")[0] for line in before.lines["file"]}
+        written = {line.partition(" ")[0] for line in after.lines["file"] - before.lines["file"]}
+        grown.append(
+            {
+                path if path in known else path.rpartition("/")[0]
+                for path in written
+                if not path.endswith("/")
+            }
+        )
     return tuple(sorted(set.intersection(*grown[1:]) - {"/run/netns"}))
 
 

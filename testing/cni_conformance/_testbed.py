@@ -338,10 +338,7 @@ class Testbed(Host):
         if not key:
             self.not_applicable("the plugin has no delegate")
         plugin = copy.deepcopy(self.configuration.plugin)
-        section = plugin.get(key)
-        plugin[key] = (
-            {**section, "type": FAKE_IPAM} if isinstance(section, dict) else {"type": FAKE_IPAM}
-        )
+        plugin |= self.with_delegate(FAKE_IPAM)
         values = {
             name: getattr(self.configuration, name)
             for name in ("name", "network", "runtime_config", "args", "before", "since")
@@ -352,6 +349,8 @@ class Testbed(Host):
         """The change of the configuration that names another delegate, for `patch`."""
         key = self.profile.delegate
         section = self.configuration.plugin.get(key)
+        if isinstance(section, str):  # some name it without an object of its own
+            return {key: name}
         return {key: {**(section if isinstance(section, dict) else {}), "type": name}}
 
     def observe(self) -> State:

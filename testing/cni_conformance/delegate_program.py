@@ -53,32 +53,44 @@ def behave(command, behaviour, config, script):
     if behaviour.get("signal"):
         os.kill(os.getpid(), behaviour["signal"])
         signal.pause()
-    text = behaviour.get("stdout")
-    if text is None and "error" in behaviour:
-        text = json.dumps({"cniVersion": config.get("cniVersion", ""), **behaviour["error"]})
+    text, status = behaviour.get("stdout"), 0
     if text is None:
-        text = default_answer(command, behaviour, config, script)
+        text, status = answer(command, behaviour, config, script)
     sys.stdout.write(text)
     sys.stdout.flush()
-    return behaviour.get("exit", 1 if "error" in behaviour else 0)
+    return behaviour.get("exit", status)
+
+
+def answer(command, behaviour, config, script):
+    error = behaviour.get("error")
+    if error is None:
+        try:
+            return default_answer(command, behaviour, config, script), 0
+        except (OSError, subprocess.CalledProcessError):
+            release(owner())
+            error = {"code": 143, "msg": "cannot make the interface"}
+    return json.dumps({"cniVersion": config.get("cniVersion", ""), **error}), 1
 
 
 def default_answer(command, behaviour, config, script):
-    owner = os.environ.get("CNI_CONTAINERID", "") + " " + os.environ.get("CNI_IFNAME", "")
     version = config.get("cniVersion", VERSIONS[0])
     if command == "VERSION":
         return json.dumps({"cniVersion": version, "supportedVersions": VERSIONS})
     if command == "ADD":
-        result = dict(behaviour.get("result") or reserved(owner))
+        result = dict(behaviour.get("result") or reserved(owner()))
         if script.get("makes_interface"):
-            result["interfaces"] = make_interface()
-            result["ips"] = [dict(ip, interface=0) for ip in result.get("ips", [])]
+            result["interfaces"] = make_interface(result)
+            result["ips"] = [dict(ip, interface=1) for ip in result.get("ips", [])]
         return json.dumps(in_version(result, version))
     if command == "DEL":
-        release(owner)
+        release(owner())
         if script.get("makes_interface"):
             run("ip", "link", "del", host_end())
     return ""
+
+
+def owner():
+    return os.environ.get("CNI_CONTAINERID", "") + " " + os.environ.get("CNI_IFNAME", "")
 
 
 def reserved(owner):
@@ -140,22 +152,33 @@ def host_end():
     return "cf%08x" % (sum(ord(c) * 31**i for i, c in enumerate(name)) & 0xFFFFFFFF)
 
 
-def make_interface():
-    """A veth pair, for a plugin that leaves the whole interface to its delegate."""
+def make_interface(result):
+    """A veth pair with what the result says, for a plugin that leaves all the work to its delegate."""
     ifname, netns, host = os.environ["CNI_IFNAME"], os.environ["CNI_NETNS"], host_end()
     inside = ["nsenter", "--net=" + netns]
-    run("ip", "link", "add", host, "type", "veth", "peer", "name", "tmp" + host)
-    os.environ["NETNS_FD"] = ""
-    holder = subprocess.Popen([*inside, "sleep", "5"])
-    time.sleep(0.02)
-    run("ip", "link", "set", "tmp" + host, "netns", str(holder.pid))
-    holder.kill()
-    holder.wait()
-    run(*inside, "ip", "link", "set", "tmp" + host, "name", ifname)
-    run(*inside, "ip", "link", "set", ifname, "up")
+    namespace = os.open(netns, os.O_RDONLY)
+    line = ["ip", "link", "add", "name", host, "type", "veth", "peer", "name", ifname]
+    line += ["netns", f"/proc/self/fd/{namespace}"]
+    subprocess.run(line, check=True, pass_fds=[namespace], stderr=subprocess.DEVNULL)
     run("ip", "link", "set", host, "up")
-    links = json.loads(subprocess.check_output([*inside, "ip", "-j", "link", "show", ifname]))
-    return [{"name": ifname, "mac": links[0]["address"], "sandbox": netns}]
+    run(*inside, "ip", "link", "set", ifname, "up")
+    gateways = {}
+    for ip in result.get("ips", []):
+        run(*inside, "ip", "addr", "add", ip["address"], "dev", ifname)
+        gateways.setdefault(":" in ip["address"], ip.get("gateway"))
+    for route in result.get("routes", []):
+        hop = route.get("gw") or gateways.get(":" in route["dst"])
+        via = ["via", hop] if hop else []
+        run(*inside, "ip", "route", "add", route["dst"], *via, "dev", ifname)
+    return [
+        {"name": host, "mac": mac(host, [])},
+        {"name": ifname, "mac": mac(ifname, inside), "sandbox": netns},
+    ]
+
+
+def mac(name, prefix):
+    shown = subprocess.check_output([*prefix, "ip", "-j", "link", "show", name])
+    return json.loads(shown)[0]["address"]
 
 
 def run(*command):

@@ -174,24 +174,6 @@ def add_after_another_interface(testbed: Testbed) -> None:
         )
 
 
-@case("spec/1.1.0/result/2", kinds=["chained"])
-def result_has_a_version_of_its_own(testbed: Testbed) -> None:
-    """The result has its cniVersion whether or not prevResult has one."""
-    testbed.attached("works").delete()
-    attachment = testbed.attachment("bare")
-    previous = {**(attachment.previous or {})}
-    del previous["cniVersion"]
-    call = attachment.add(patch={"prevResult": previous})
-    if not call.ok or not call.result:
-        testbed.block(f"needs an ADD that takes a prevResult without cniVersion; {call.describe()}")
-    testbed.expect(
-        "spec/1.1.0/result/2",
-        call.result.get("cniVersion") == testbed.version,
-        expected=f"`cniVersion` of the result is {testbed.version}, though prevResult has none",
-        actual=f"it is {call.result.get('cniVersion')!r}",
-    )
-
-
 @case("spec/1.1.0/result/6", "spec/1.1.0/result/7", kinds=["chained"])
 def interface_has_what_the_result_says(testbed: Testbed) -> None:
     """MAC and MTU of the container's interface are in the result as they are after ADD."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import shutil
 from typing import Any
 
@@ -82,7 +83,9 @@ def _own_places(testbed: Testbed) -> tuple[list[str], list[str]]:
 def _root_of(path: str, names: tuple[str, ...]) -> str:
     """Up to the part that depends on a name; a file in a shared directory stands for itself."""
     parts = path.split("/")
-    at = next((n for n, part in enumerate(parts) if any(name in part for name in names)), None)
+    words = [rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9])" for name in names]
+    found = (n for n, part in enumerate(parts) if any(re.search(word, part) for word in words))
+    at = next(found, None)
     folder = "/".join(parts[:at]) if at else posixpath.dirname(path)
     return path if folder in _SHARED else folder
 
