@@ -166,7 +166,7 @@ def _unplug(attachment: Attachment) -> bool:
 
 
 def _host_end(attachment: Attachment) -> str:
-    """The other end of the container's link on the host; empty when it is no pair of links."""
+    """The other end of the container's link, if the result lists it on the host; else empty."""
     link = link_of(attachment) or {}
     if link.get("linkinfo", {}).get("info_kind") != "veth":
         return ""
@@ -175,7 +175,9 @@ def _host_end(attachment: Attachment) -> str:
     for line in shown.splitlines():
         number, name = line.split(": ")[:2]
         if number == str(index):
-            return name.partition("@")[0]
+            listed = {each.get("name") for each in _results.interfaces(attachment.result or {})}
+            end = name.partition("@")[0]
+            return end if end in listed else ""
     return ""
 
 
