@@ -46,9 +46,8 @@ def add_that_is_asked_to_end(testbed: Testbed) -> None:
     )
 
 
-@case("field/add/7")
-def add_that_was_killed(testbed: Testbed) -> None:
-    """DEL cleans up after an ADD that was killed at any point."""
+def _usual_length(testbed: Testbed) -> float:
+    """How many seconds an ADD takes on a machine that has had one."""
     if testbed.facts.delegates:
         testbed.use_fake_ipam()
     warm_up(testbed)
@@ -56,14 +55,22 @@ def add_that_was_killed(testbed: Testbed) -> None:
     call = usual.add()
     if not call.ok or not usual.delete().ok:
         testbed.block("needs ADD and DEL to succeed")
+    usual.remove_netns()
+    return call.seconds
+
+
+@case("field/add/7")
+def add_that_was_killed(testbed: Testbed) -> None:
+    """DEL cleans up after an ADD that was killed at any point."""
+    length = _usual_length(testbed)
     for number in range(_KILLS):
         attachment = testbed.attachment(f"killed{number}")
         before = testbed.observe()
         share = (number + testbed.random.random()) / _KILLS
         running = testbed.start("ADD", attachment)
-        time.sleep(max(0.0, running.started + share * call.seconds - time.monotonic()))
+        time.sleep(max(0.0, running.started + share * length - time.monotonic()))
         running.kill()
-        testbed.note("note", f"the next call is killed after {share * call.seconds:.3f} s")
+        testbed.note("note", f"the next call is killed after {share * length:.3f} s")
         killed = testbed.finished(running, attachment)
         if killed.ok:
             attachment.result = killed.result
@@ -94,15 +101,7 @@ def _expect_cleaned_up(
 @case("field/del/9")
 def delete_while_add_runs(testbed: Testbed) -> None:
     """DEL comes while ADD of the same attachment is running; both end, and a last DEL leaves nothing."""
-    if testbed.facts.delegates:
-        testbed.use_fake_ipam()
-    warm_up(testbed)
-    usual = testbed.attachment("usual")
-    call = usual.add()
-    if not call.ok or not usual.delete().ok:
-        testbed.block("needs ADD and DEL to succeed")
-    usual.remove_netns()
-    length = call.seconds
+    length = _usual_length(testbed)
     if testbed.facts.delegates:
         testbed.script_delegate("ADD", sleep=_OVERLAP)
         length += _OVERLAP
