@@ -6,7 +6,7 @@ import importlib.resources
 import json
 import os
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cni_conformance._case import Case
 from cni_conformance._outcome import Step
@@ -25,6 +25,7 @@ fi
 export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /var/lib && mkdir -p /run/netns
 """
+_MARK = "what ADD printed"
 _FAKE = """\
 # The delegate of this test: it answers as it is told and writes down its calls.
 mkdir -p {base}/bin {base}/scripts {base}/calls {base}/pool
@@ -52,32 +53,61 @@ def script(testbed: Testbed, case: Case) -> str:
         )
         for name in sorted(os.listdir(testbed.delegate.bin)):
             lines.append(_FAKE.format(base=testbed.delegate.base, name=name, program=program))
-    for step in steps:
-        lines += _of_step(step)
+    results: list[tuple[Any, str]] = []
+    for number, step in enumerate(steps):
+        lines += _of_step(step, f"/run/printed-{number}", results)
     return "\n".join(lines) + "\n"
 
 
-def _of_step(step: Step) -> list[str]:
+def _of_step(step: Step, printed: str, results: list[tuple[Any, str]]) -> list[str]:
+    """A step as shell commands.
+
+    Args:
+        step: Which.
+        printed: The file for what the plugin prints.
+        results: Results of ADD so far, each with the file that has what ADD prints this time.
+    """
     if step.kind == "plugin":
         env = [f"{key}={shlex.quote(value)}" for key, value in sorted(step.env.items())]
         command = " ".join(shlex.quote(word) for word in step.argv)
+        stdin = _with_printed_result(step.stdin, results)
+        if step.title.startswith("ADD") and step.exit_code == 0:
+            results.append((_parsed(step.stdout), printed))
         return [
             "",
             f"echo {shlex.quote('--- ' + step.title)}",
-            f"printf %s {shlex.quote(_pretty(step.stdin))} |",
+            f"{stdin} |",
             "    env -i \\",
             *[f"    {line} \\" for line in env],
-            f"    {command}",
-            r'printf "\n--- exit status %s\n" "$?"',
+            f"    {command} >{printed}",
+            f"status=$?; cat {printed}",
+            r'printf "\n--- exit status %s\n" "$status"',
         ]
     if step.argv:
         return [" ".join(shlex.quote(word) for word in step.argv)]
     return [f"# {step.title}"]
 
 
+def _with_printed_result(stdin: str, results: list[tuple[Any, str]]) -> str:
+    """A command that writes the input; a prevResult that ADD printed is what it prints this time."""
+    config = _parsed(stdin)
+    previous = config.get("prevResult") if isinstance(config, dict) else None
+    files = [file for result, file in results if previous and result == previous]
+    if not files:
+        return f"printf %s {shlex.quote(_pretty(stdin))}"
+    marked = json.dumps({**config, "prevResult": _MARK}, indent=2)
+    before, after = (shlex.quote(part) for part in marked.split(f'"{_MARK}"'))
+    return f"{{ printf %s {before}; cat {files[-1]}; printf %s {after}; }}"
+
+
 def _pretty(text: str) -> str:
     """JSON with line breaks, so that a reader finds what matters."""
+    document = _parsed(text)
+    return text if document is None else json.dumps(document, indent=2)
+
+
+def _parsed(text: str) -> Any:
     try:
-        return json.dumps(json.loads(text), indent=2)
+        return json.loads(text)
     except ValueError:
-        return text
+        return None
