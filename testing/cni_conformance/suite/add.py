@@ -64,6 +64,8 @@ def add_makes_the_interface(testbed: Testbed) -> None:
     for ifname in dict.fromkeys([testbed.profile.ifname, _other_name(testbed)]):
         attachment = testbed.attached(f"c-{ifname}", ifname=ifname)
         names = _interfaces(attachment)
+        if any(each.get("socketPath") for each in _results.interfaces(attachment.result or {})):
+            testbed.not_applicable("the interface is a socket, and no link")
         testbed.expect(
             "spec/1.1.0/ADD/1",
             ifname in names,
@@ -77,7 +79,10 @@ def add_works_in_the_namespace_of_the_path(testbed: Testbed) -> None:
     """CNI_NETNS may be any path: also elsewhere, and with the last part of another namespace's."""
     if testbed.profile.container:
         testbed.not_applicable("the profile prepares each container where it is")
-    testbed.attached("works").delete()
+    works = testbed.attached("works")
+    if works.ifname not in _interfaces(works):
+        testbed.not_applicable("the plugin makes no link")
+    works.delete()
     attachment = testbed.attachment("place")
     decoy = attrs.evolve(attachment)
     attachment.netns = f"{BASE}/elsewhere/{os.path.basename(decoy.netns)}"

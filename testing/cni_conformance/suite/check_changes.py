@@ -101,6 +101,8 @@ def _one_with_everything(testbed: Testbed) -> Json:
 
 
 def _delete_link(attachment: Attachment) -> bool:
+    if link_of(attachment) is None:
+        return False
     run = attachment.testbed.command
     run("ip", "link", "del", attachment.ifname, inside=attachment.netns, check=False)
     return link_of(attachment) is None

@@ -54,6 +54,8 @@ def interfaces_are_what_is_there(testbed: Testbed) -> None:
     for each in interfaces:
         where = inside if each.get("sandbox") else host
         real = where.get(str(each.get("name")))
+        if real is None and each.get("socketPath"):
+            continue  # a virtual machine's, which the kernel does not know
         if real is None:
             name = (
                 "spec/1.1.0/result/17"

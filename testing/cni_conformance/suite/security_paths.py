@@ -86,8 +86,16 @@ def _root_of(path: str, names: tuple[str, ...]) -> str:
     words = [rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9])" for name in names]
     found = (n for n, part in enumerate(parts) if any(re.search(word, part) for word in words))
     at = next(found, None)
-    folder = "/".join(parts[:at]) if at else posixpath.dirname(path)
+    folder = "/".join(parts[:at]) if at else _own_top(path)
     return path if folder in _SHARED else folder
+
+
+def _own_top(path: str) -> str:
+    """The topmost directory that is not shared: names below it may be digests of names."""
+    folder = posixpath.dirname(path)
+    while folder not in _SHARED and posixpath.dirname(folder) not in _SHARED:
+        folder = posixpath.dirname(folder)
+    return folder
 
 
 def _plant_victims(roots: list[str], patterns: list[str]) -> None:
