@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cnisdk import errors
 from cnisdk._net._namespace import Namespace
+from cnisdk._net._rules import FoundRule, Rule, RuleTable
 from cnisdk._net._types import Link, Veth
 
 
@@ -17,7 +18,16 @@ if TYPE_CHECKING:
     from cnisdk._net._firewall import Firewall
     from cnisdk._rollback import Rollback
 
-__all__ = ["Link", "Namespace", "Veth", "host_namespace", "open_namespace"]
+__all__ = [
+    "FoundRule",
+    "Link",
+    "Namespace",
+    "Rule",
+    "RuleTable",
+    "Veth",
+    "host_namespace",
+    "open_namespace",
+]
 
 _NS_GET_NSTYPE = 0xB703
 _CLONE_NEWNET = 0x40000000

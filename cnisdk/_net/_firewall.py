@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from cnisdk import errors
+from cnisdk._net._rule_filter import KernelRules, RuleFilter
 
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ BACKENDS = ("nftables", "iptables")
 """The values of ``ipMasqBackend``."""
 
 
-class Firewall(Protocol):
+class Firewall(RuleFilter, Protocol):
     """What a network namespace's packet filter does for attachments.
 
     Everything is repeatable, and removing needs no more than the attachment.
@@ -74,12 +75,20 @@ class Firewall(Protocol):
         """Raise `errors.CniError` naming the first rule that is missing or was changed."""
         ...
 
+    def choose(self, backend: str | None, purpose: str) -> str:
+        """The backend: as given, or nftables where it can be used, else iptables.
+
+        Raises:
+            errors.CniError: neither can be used; says why not to ``purpose``.
+        """
+        ...
+
     def usable(self, backend: str | None = None) -> str:
         """Why rules cannot be made here; "" when they can. For STATUS."""
         ...
 
 
-class KernelFirewall:
+class KernelFirewall(KernelRules):
     """The packet filter of a real network namespace.
 
     Args:
@@ -108,7 +117,7 @@ class KernelFirewall:
         from cnisdk._net import _masquerade_nft
 
         purpose = f"masquerade {attachment}"
-        chosen = self._choose(backend, purpose)
+        chosen = self.choose(backend, purpose)
         with self._explained(purpose):
             if chosen == "iptables":
                 self._iptables().add(attachment, addresses)
@@ -200,13 +209,13 @@ class KernelFirewall:
 
     def usable(self, backend: str | None = None) -> str:
         """See `Firewall.usable`; for nftables the kernel tries the rules of an ADD for real."""
-        from cnisdk._net import _masquerade_iptables
+        from cnisdk._net import _iptables_programs
 
         _check_backend(backend)
         if backend == "iptables":
-            return _masquerade_iptables.usable()
+            return _iptables_programs.usable()
         problem = self._nft_problem() or self._nft_refuses()
-        if problem and backend is None and not _masquerade_iptables.usable():
+        if problem and backend is None and not _iptables_programs.usable():
             return ""
         return problem
 
@@ -244,16 +253,17 @@ class KernelFirewall:
             return str(failure)
         return ""
 
-    def _choose(self, backend: str | None, purpose: str) -> str:
+    def choose(self, backend: str | None, purpose: str) -> str:
+        """See `Firewall.choose`."""
         _check_backend(backend)
         if backend is not None:
             return backend
         problem = self._nft_problem()
         if not problem:
             return "nftables"
-        from cnisdk._net import _masquerade_iptables
+        from cnisdk._net import _iptables_programs
 
-        if other := _masquerade_iptables.usable():
+        if other := _iptables_programs.usable():
             raise errors.CniError(
                 f"could not {purpose}: neither nftables nor iptables can be used",
                 details=f"nftables: {problem}. iptables: {other}",

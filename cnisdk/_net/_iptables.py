@@ -33,7 +33,7 @@ _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)')
 
 @attrs.frozen
 class NatRule:
-    """A rule of the nat table as ``iptables-save`` prints it."""
+    """A rule as ``iptables-save`` prints it."""
 
     chain: str
     comment: str
@@ -45,20 +45,25 @@ class NatRule:
 
 @attrs.frozen
 class NatTable:
-    """What ``iptables-save -t nat`` printed."""
+    """What ``iptables-save`` printed of a table."""
 
     chains: frozenset[str]
     rules: tuple[NatRule, ...]
 
 
 def save(
-    program: str, containing: str, *, netns_fd: int | None, deadline: Deadline | None
+    program: str,
+    containing: str,
+    *,
+    table: str = "nat",
+    netns_fd: int | None,
+    deadline: Deadline | None,
 ) -> NatTable:
-    """Read the nat table with one ``iptables-save``; rules only as far as they contain a text."""
-    done = run_program([program, "-t", "nat"], "", netns_fd=netns_fd, deadline=deadline)
+    """Read a table with one ``iptables-save``; rules only as far as they contain a text."""
+    done = run_program([program, "-t", table], "", netns_fd=netns_fd, deadline=deadline)
     if done.returncode != 0:
-        raise _failure("read the nat table", program, done)
-    return parse(done.stdout, containing)
+        raise _failure(f"read the {table} table", program, done)
+    return parse(done.stdout, containing, table=table)
 
 
 def restore(
@@ -66,13 +71,14 @@ def restore(
     lines: Sequence[str],
     purpose: str,
     *,
+    table: str = "nat",
     netns_fd: int | None,
     deadline: Deadline | None,
 ) -> None:
-    """Change the nat table with one ``iptables-restore``: all of the lines or none."""
+    """Change a table with one ``iptables-restore``: all of the lines or none."""
     left = deadline.remaining() if deadline is not None else _LONGEST_WAIT
     seconds = max(1, min(int(left), _LONGEST_WAIT))
-    document = "\n".join(["*nat", *lines, "COMMIT", ""])
+    document = "\n".join([f"*{table}", *lines, "COMMIT", ""])
     arguments = [program, "--noflush", "-w", str(seconds)]
     done = run_program(arguments, document, netns_fd=netns_fd, deadline=deadline)
     if done.returncode == _LOCK_HELD and "lock" in done.stderr:
@@ -84,33 +90,39 @@ def restore(
         raise _failure(purpose, program, done)
 
 
-def parse(text: str, containing: str = "") -> NatTable:
+def parse(text: str, containing: str = "", *, table: str = "nat") -> NatTable:
     """Read what ``iptables-save`` or ``ip6tables-save`` printed.
 
     Args:
         text: The output.
         containing: Rules without this text are skipped: kube-proxy alone may have 200,000.
+        table: The table whose part is wanted.
     """
     chains: set[str] = set()
     rules: list[NatRule] = []
-    table = ""
+    current = ""
     for line in text.splitlines():
         if line.startswith("*"):
-            table = line[1:].strip()
-        elif table == "nat" and line.startswith(":"):
+            current = line[1:].strip()
+        elif current == table and line.startswith(":"):
             chains.add(line[1:].split(" ", 1)[0])
-        elif table == "nat" and line.startswith("-A ") and containing in line:
+        elif current == table and line.startswith("-A ") and containing in line:
             rules.append(_rule(line[3:]))
     return NatTable(frozenset(chains), tuple(rules))
 
 
-def _rule(line: str) -> NatRule:
-    words = [
+def words(line: str) -> list[str]:
+    """A rule's words, quotes resolved."""
+    return [
         re.sub(r"\\(.)", r"\1", match[1]) if match[2] is None else match[2]
         for match in _WORD.finditer(line)
     ]
-    chain, comment, text, negated = words[0], "", list[str](), False
-    rest = iter(words[1:])
+
+
+def _rule(line: str) -> NatRule:
+    chain, *options = words(line)
+    comment, text, negated, protocol = "", list[str](), False, ""
+    rest = iter(options)
     for word in rest:
         if word == "!":
             negated = True
@@ -122,7 +134,15 @@ def _rule(line: str) -> NatRule:
             comment = value
         elif word in {"-j", "-g"}:
             text.append(_verdict(word, value))
-        elif (word, value) != ("-m", "comment"):
+        elif word == "-p" and not negated:
+            protocol = value
+            text.append(f"meta l4proto {value}")
+        elif word == "--dport" and not negated and ":" not in value:
+            text = [each for each in text if each != f"meta l4proto {protocol}"]
+            text.append(f"{protocol} dport == {value}")
+        elif word == "--to-destination" and text[-1:] == ["jump DNAT"]:
+            text[-1] = f"dnat to {value}"
+        elif (word, value) not in {("-m", "comment"), ("-m", protocol)}:
             text.append(f"?{word} {value}")
         negated = False
     return NatRule(chain, comment, tuple(text), line)

@@ -15,6 +15,7 @@ import attrs
 from cnisdk import errors
 from cnisdk._names import Attachment, short_hash
 from cnisdk._net import _iptables
+from cnisdk._net._iptables_programs import legacy, required
 from cnisdk._net._masquerade_chain import (
     MULTICAST,
     FoundRule,
@@ -30,8 +31,6 @@ from cnisdk._net._masquerade_chain import (
 )
 from cnisdk._net._nft_decode import network_text
 from cnisdk._net._nft_wire import IPV4, IPV6, Wire, WireChain, WireRule
-from cnisdk._net._programs import find_program
-from cnisdk._net._setns import entered
 
 
 if TYPE_CHECKING:
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
 
 _LAYER = {4: "ip", 6: "ip6"}
 _FAMILY = {4: IPV4, 6: IPV6}
+_TABLES = {4: "iptables", 6: "ip6tables"}
 _ATTEMPTS = 5
 
 
@@ -62,8 +62,8 @@ class IptablesMasquerade:
 
     def _add(self, version: int, attachment: Attachment, addresses: Sequence[IpInterface]) -> None:
         chain, purpose = chain_name(attachment), f"masquerade {attachment}"
-        reader = _required(f"{_tables(version)}-save", purpose)
-        writer = _required(f"{_tables(version)}-restore", purpose)
+        reader = required(f"{_TABLES[version]}-save", purpose)
+        writer = required(f"{_TABLES[version]}-restore", purpose)
         gone, ifname = belongs_to(attachment), ifname_mark(attachment.ifname)
         before: object = None
         while True:
@@ -141,7 +141,7 @@ class IptablesMasquerade:
 
     def _rules(self, version: int, chain: str) -> list[FoundRule]:
         found: list[FoundRule] = [*self._read(version, chain)]
-        reader = self._legacy(version, "save")
+        reader = legacy(_TABLES[version], "nat", self.netns_fd, "save")
         if not found and reader:
             saved = _iptables.save(reader, chain, netns_fd=self.netns_fd, deadline=self.deadline)
             found += saved.rules
@@ -174,7 +174,10 @@ class IptablesMasquerade:
         wire.delete_found(going)
 
     def _sweep_legacy(self, version: int, only: str, gone: Gone) -> None:
-        reader, writer = self._legacy(version, "save"), self._legacy(version, "restore")
+        reader, writer = (
+            legacy(_TABLES[version], "nat", self.netns_fd, "save"),
+            legacy(_TABLES[version], "nat", self.netns_fd, "restore"),
+        )
         if not reader or not writer:
             return
         for attempt in range(_ATTEMPTS):
@@ -201,39 +204,3 @@ class IptablesMasquerade:
                     raise
             else:
                 return
-
-    def _legacy(self, version: int, action: str) -> str:
-        """The program for iptables-legacy; "" where its nat table is not in use, or no program."""
-        try:
-            with (
-                entered(self.netns_fd),
-                open(f"/proc/thread-self/net/{_tables(version)[:-6]}_tables_names") as file,
-            ):
-                in_use = "nat" in file.read().split()
-        except OSError:
-            return ""
-        if not in_use:
-            return ""
-        legacy = find_program(f"{_tables(version)}-legacy-{action}")
-        return legacy or find_program(f"{_tables(version)}-{action}")
-
-
-def usable() -> str:
-    """Why this backend cannot be used; "" when its programs are there."""
-    for action in ("save", "restore"):
-        if not find_program(f"iptables-{action}"):
-            return f"the program iptables-{action} was not found; {_iptables.INSTALL}"
-    return ""
-
-
-def _tables(version: int) -> str:
-    return "iptables" if version == 4 else "ip6tables"
-
-
-def _required(program: str, purpose: str) -> str:
-    path = find_program(program)
-    if not path:
-        raise errors.CniError(
-            f"could not {purpose}: the program {program} was not found", details=_iptables.INSTALL
-        )
-    return path

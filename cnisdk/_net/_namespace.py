@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from cnisdk._net._addresses import AddressVerbs
 from cnisdk._net._comparison import CheckVerbs
 from cnisdk._net._container_links import ContainerLinkVerbs
-from cnisdk._net._filtering import FilterVerbs
+from cnisdk._net._rule_verbs import RuleVerbs
 
 
 if TYPE_CHECKING:
     from cnisdk._names import Attachment
 
 
-class Namespace(ContainerLinkVerbs, AddressVerbs, FilterVerbs, CheckVerbs):
+class Namespace(ContainerLinkVerbs, AddressVerbs, RuleVerbs, CheckVerbs):
     """The host's or a container's network namespace.
 
     ``add_*`` verbs fail when the object exists, carry the attachment's owner tag, and are undone when ADD

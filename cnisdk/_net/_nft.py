@@ -65,10 +65,34 @@ def run(
         errors.CniError: nft is not installed, or nf_tables cannot be used here.
     """
     document = json.dumps({"nftables": list(commands)})
+    output = _run(document, purpose, netns_fd, deadline, dry_run=dry_run)
+    return cast("list[dict[str, Any]]", json.loads(output)["nftables"]) if output.strip() else []
+
+
+def run_text(
+    lines: Sequence[str],
+    *,
+    purpose: str,
+    netns_fd: int | None = None,
+    deadline: Deadline | None = None,
+) -> None:
+    """Apply lines of nft(8) as one transaction; otherwise as `run`."""
+    _run("\n".join((*lines, "")), purpose, netns_fd, deadline, text=True)
+
+
+def _run(
+    document: str,
+    purpose: str,
+    netns_fd: int | None,
+    deadline: Deadline | None,
+    *,
+    dry_run: bool = False,
+    text: bool = False,
+) -> str:
     library = _library()
     if library is not None:
         refuse_unusable(netns_fd, purpose)
-        done = _by_library(library, document, netns_fd, dry_run=dry_run)
+        done = _by_library(library, document, netns_fd, dry_run=dry_run, text=text)
     else:
         program = find_program(PROGRAM)
         if not program:
@@ -76,14 +100,14 @@ def run(
                 f"could not {purpose}: {missing()}",
                 details=f'{INSTALL}, or, for masquerading, set "ipMasqBackend": "iptables"',
             )
-        arguments = [program, *(["-c"] if dry_run else []), "-j", "-f", "-"]
+        options = [*(["-c"] if dry_run else []), *([] if text else ["-j"])]
+        arguments = [program, *options, "-f", "-"]
         done = run_program(arguments, document, netns_fd=netns_fd, deadline=deadline)
     if done.returncode != 0:
         reason = _one_line(done.stderr)
-        raise NftFailure(f"could not {purpose}: {reason}", details=_hint(reason))
-    if not done.stdout.strip():
-        return []
-    return cast("list[dict[str, Any]]", json.loads(done.stdout)["nftables"])
+        hint = "" if text and "syntax error" in reason else _hint(reason)
+        raise NftFailure(f"could not {purpose}: {reason}", details=hint)
+    return done.stdout
 
 
 def missing() -> str:
@@ -134,7 +158,7 @@ def _load(name: str) -> ctypes.CDLL | None:
 
 
 def _by_library(
-    library: ctypes.CDLL, document: str, netns_fd: int | None, *, dry_run: bool
+    library: ctypes.CDLL, document: str, netns_fd: int | None, *, dry_run: bool, text: bool
 ) -> Finished:
     # The context's socket belongs to the namespace it was made in.
     with entered(netns_fd):
@@ -144,7 +168,7 @@ def _by_library(
         try:
             library.nft_ctx_buffer_output(context)
             library.nft_ctx_buffer_error(context)
-            library.nft_ctx_output_set_flags(context, _JSON_OUTPUT)
+            library.nft_ctx_output_set_flags(context, 0 if text else _JSON_OUTPUT)
             library.nft_ctx_set_dry_run(context, dry_run)
             status = library.nft_run_cmd_from_buffer(context, document.encode())
             output = library.nft_ctx_get_output_buffer(context) or b""
@@ -155,7 +179,8 @@ def _by_library(
 
 
 def _one_line(complaint: str) -> str:
-    lines = [line.strip() for line in complaint.splitlines() if line.strip()]
+    # Below a line of text, "^^^" points at the word.
+    lines = [line.strip() for line in complaint.splitlines() if line.strip(" ^~")]
     # JSON has no lines to point at, so nft says "internal:0:0-0: Error: ..."
     return (
         "; ".join(line.removeprefix("internal:0:0-0: ") for line in lines) or "nft gave no reason"

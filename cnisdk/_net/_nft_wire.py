@@ -63,6 +63,8 @@ class WireRule:
     comment: str
     text: tuple[str, ...]
     """The rule in nft's words, for example ``("ip saddr == 10.1.2.3", "masquerade")``."""
+    expressions: bytes = attrs.field(default=b"", eq=False, repr=False)
+    """As the kernel sent them."""
 
 
 @attrs.frozen
@@ -265,6 +267,7 @@ def _rule(message: bytes) -> WireRule:
         handle=int.from_bytes(found[_RULE_HANDLE], "big"),
         comment=comment_of(found.get(_RULE_USERDATA, b""), expressions),
         text=statements(family, expressions),
+        expressions=expressions,
     )
 
 

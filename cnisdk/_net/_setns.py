@@ -34,6 +34,28 @@ def entered(fd: int | None) -> Generator[None]:
         os.close(home)
 
 
+@contextmanager
+def scratch() -> Generator[int]:
+    """A new network namespace that goes with the block; nobody is in it.
+
+    Raises:
+        OSError: no right to make one.
+    """
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        try:
+            _libc("unshare", _CLONE_NEWNET)
+            fd = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        finally:
+            _setns(home)
+    finally:
+        os.close(home)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
 def _setns(fd: int) -> None:
     if fd < 0:
         raise OSError(errno.EBADF, "setns: the namespace has been closed")
@@ -41,9 +63,13 @@ def _setns(fd: int) -> None:
     if setns is not None:  # Python 3.12
         setns(fd, _CLONE_NEWNET)
         return
+    _libc("setns", fd, _CLONE_NEWNET)
+
+
+def _libc(function: str, *arguments: int) -> None:
     import ctypes  # noqa: PLC0415  # 3 ms that newer Pythons need not spend
 
     libc: Any = ctypes.CDLL(None, use_errno=True)
-    if libc.setns(fd, _CLONE_NEWNET) != 0:
+    if getattr(libc, function)(*arguments) != 0:
         number = ctypes.get_errno()
-        raise OSError(number, f"setns: {os.strerror(number)}")
+        raise OSError(number, f"{function}: {os.strerror(number)}")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 from cnisdk import errors
-from cnisdk._names import Attachment, short_hash
+from cnisdk._names import Attachment
 from cnisdk._result import IpInterface
+from cnisdk.testing._fake_rules import FakeRules
 
 
-class FakeFirewall:
+class FakeFirewall(FakeRules):
     """Masquerading and spoof checks as rules (kind, owner tag, what they match).
 
     Args:
@@ -18,8 +19,7 @@ class FakeFirewall:
     """
 
     def __init__(self, rules: set[tuple[str, ...]], change: Callable[[str], None]) -> None:
-        self.rules = rules
-        self._change = change
+        super().__init__(rules, change)
 
     def add_masquerade(
         self, attachment: Attachment, addresses: Sequence[IpInterface], *, backend: str | None
@@ -28,7 +28,7 @@ class FakeFirewall:
         self._change("add masquerade")
         self._remove("masquerade", attachment)
         for address in addresses:
-            self.rules.add(("masquerade", attachment.owner_tag, str(address)))
+            self.found.add(("masquerade", attachment.owner_tag, str(address)))
 
     def remove_masquerade(self, attachment: Attachment) -> None:
         """Remove the attachment's masquerading."""
@@ -43,14 +43,14 @@ class FakeFirewall:
     ) -> None:
         """Raise when a rule is missing."""
         for address in addresses:
-            if ("masquerade", attachment.owner_tag, str(address)) not in self.rules:
+            if ("masquerade", attachment.owner_tag, str(address)) not in self.found:
                 raise errors.CniError(f"the masquerading rule for {address} is missing")
 
     def add_spoof_check(self, attachment: Attachment, ifname: str, mac: str) -> None:
         """Check the source MAC of a port."""
         self._change("add spoof check")
         self._remove("spoof", attachment)
-        self.rules.add(("spoof", attachment.owner_tag, f"{ifname} {mac}"))
+        self.found.add(("spoof", attachment.owner_tag, f"{ifname} {mac}"))
 
     def remove_spoof_check(self, attachment: Attachment) -> None:
         """Remove the attachment's spoof check."""
@@ -62,25 +62,13 @@ class FakeFirewall:
 
     def expect_spoof_check(self, attachment: Attachment, ifname: str, mac: str) -> None:
         """Raise when the rule is missing."""
-        if ("spoof", attachment.owner_tag, f"{ifname} {mac}") not in self.rules:
+        if ("spoof", attachment.owner_tag, f"{ifname} {mac}") not in self.found:
             raise errors.CniError(f"the spoof check of {ifname} is missing")
 
     def usable(self, backend: str | None = None) -> str:
         """Always usable."""
         return ""
 
-    def _remove(self, kind: str, attachment: Attachment) -> None:
-        self._keep(lambda rule: rule[0] != kind or not attachment.owns(rule[1]))
-
-    def _retain(self, kind: str, network: str, valid: Collection[Attachment]) -> None:
-        prefix = f"{short_hash(network)}-"
-        self._keep(
-            lambda rule: (
-                rule[0] != kind
-                or not rule[1].startswith(prefix)
-                or any(each.owns(rule[1]) for each in valid)
-            )
-        )
-
-    def _keep(self, wanted: Callable[[tuple[str, ...]], bool]) -> None:
-        self.rules.intersection_update([each for each in self.rules if wanted(each)])
+    def choose(self, backend: str | None, purpose: str) -> str:
+        """Nftables unless told otherwise."""
+        return backend or "nftables"

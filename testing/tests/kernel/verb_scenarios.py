@@ -7,7 +7,8 @@ from typing import Any
 
 from scenarios import MAC, MAC2, ME, OTHER, Scenario, World, each, look, result, scenario
 
-from cnisdk import errors
+from cnisdk import Rule, RuleTable, errors
+from cnisdk._names import Attachment
 from cnisdk._net._links import veth_names
 from cnisdk._net._types import KernelRoute
 from cnisdk._result import Result, Route
@@ -292,6 +293,38 @@ filtered(lambda w: w.host.add_masquerade(ME, _ADDRESSES[:1]))
 filtered(lambda w: w.host.add_spoof_check(ME, "veth0", MAC2))
 filtered(lambda w: w.host.remove_owned(ME))
 filtered(lambda w: w.rollback.run(RuntimeError()))
+
+
+def described(step: Any) -> None:
+    def run(w: World) -> object:
+        for owner in (ME, OTHER):
+            w.host.add_rules(owner, [rules_of(owner)])
+        step(w)
+        return [
+            [passes(lambda owner=owner: w.host.expect_rules(owner, [rules_of(owner)]))]
+            for owner in (ME, OTHER)
+        ] + [len(w.host.rules(rules_of(ME), ["checks"]))]
+
+    scenario(run)
+
+
+def rules_of(owner: Attachment, address: str = "10.1.0.5") -> RuleTable:
+    return RuleTable(
+        name="example",
+        chains={"pre": "filter prerouting 0", "checks": ""},
+        shared=[Rule("pre", "jump checks")],
+        rules=[Rule("checks", f"ip saddr {address} drop")],
+    )
+
+
+described(lambda w: w.host.add_rules(ME, [rules_of(ME)]))
+described(lambda w: w.host.add_rules(ME, [rules_of(ME, "10.1.0.6")]))
+described(lambda w: w.host.remove_rules(ME, [rules_of(ME)]))
+described(lambda w: w.host.remove_rules(ME, [rules_of(ME)], also=lambda rule: not rule.comment))
+described(lambda w: w.host.retain_rules("mynet", [OTHER], [rules_of(ME)]))
+described(lambda w: w.host.retain_rules("other", [], [rules_of(ME)]))
+described(lambda w: w.rollback.run(RuntimeError()))
+scenario(lambda w: w.host.firewall_backend())
 
 
 # ---- what only the lab's kernel has -------------------------------------------------------------

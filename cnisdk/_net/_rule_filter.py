@@ -1,0 +1,149 @@
+"""Rules that plugins describe, in a real namespace: which backend does what."""
+
+# ruff: noqa: PLC0415  # late imports: few plugins filter
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Protocol
+
+
+if TYPE_CHECKING:
+    from cnisdk._deadline import Deadline
+    from cnisdk._names import Attachment
+    from cnisdk._net._nft_wire import Wire
+    from cnisdk._net._rules import Also, FoundRule, RuleTable
+    from cnisdk._net._rules_iptables import IptablesRules
+
+
+class RuleFilter(Protocol):
+    """The part of `Firewall` for rules that plugins describe; see the verbs of `RuleVerbs`."""
+
+    def add_rules(
+        self, attachment: Attachment, tables: Sequence[RuleTable], also: Also | None
+    ) -> None:
+        """Make what the tables say, in place of what an earlier ADD has made."""
+        ...
+
+    def remove_rules(
+        self, attachment: Attachment, tables: Sequence[RuleTable], also: Also | None
+    ) -> list[FoundRule]:
+        """Remove the attachment's rules and chains; returns the rules."""
+        ...
+
+    def retain_rules(
+        self,
+        network: str,
+        valid: Collection[Attachment],
+        tables: Sequence[RuleTable],
+        also: Also | None,
+    ) -> list[FoundRule]:
+        """Remove those of the network that belong to no valid attachment; returns the rules."""
+        ...
+
+    def expect_rules(self, attachment: Attachment, tables: Sequence[RuleTable]) -> None:
+        """Raise `errors.CniError` naming the first rule or chain that is missing or altered."""
+        ...
+
+    def rules(self, table: RuleTable, chains: Collection[str]) -> list[FoundRule]:
+        """The rules of some chains, or of all."""
+        ...
+
+
+class KernelRules:
+    """What `KernelFirewall` has of `RuleFilter`."""
+
+    _netns_fd: int | None
+    _deadline: Deadline | None
+    _wire: Callable[[], Wire]
+    _wire_if_any: Callable[[], Wire | None]
+    _explained: Callable[[str], AbstractContextManager[None]]
+
+    def add_rules(
+        self, attachment: Attachment, tables: Sequence[RuleTable], also: Also | None
+    ) -> None:
+        """See `RuleFilter.add_rules`."""
+        from cnisdk._net import _rules_nft
+
+        nft, iptables = _split(tables)
+        with self._explained(f"add rules of {attachment}"):
+            for table in iptables:
+                self._rules_by_iptables().add(attachment, table, also)
+            if nft:
+                _rules_nft.add(
+                    self._wire(),
+                    attachment,
+                    nft,
+                    also,
+                    netns_fd=self._netns_fd,
+                    deadline=self._deadline,
+                )
+
+    def remove_rules(
+        self, attachment: Attachment, tables: Sequence[RuleTable], also: Also | None
+    ) -> list[FoundRule]:
+        """See `RuleFilter.remove_rules`."""
+        from cnisdk._net import _rules_nft
+
+        nft, iptables = _split(tables)
+        gone: list[FoundRule] = []
+        with self._explained(f"remove rules of {attachment}"):
+            wire = self._wire_if_any()
+            if nft and wire:
+                gone += _rules_nft.remove(wire, attachment, nft, also)
+            if iptables:
+                gone += self._rules_by_iptables().remove(attachment, iptables, also)
+        return gone
+
+    def retain_rules(
+        self,
+        network: str,
+        valid: Collection[Attachment],
+        tables: Sequence[RuleTable],
+        also: Also | None,
+    ) -> list[FoundRule]:
+        """See `RuleFilter.retain_rules`."""
+        from cnisdk._net import _rules_nft
+
+        nft, iptables = _split(tables)
+        gone: list[FoundRule] = []
+        with self._explained(f"remove stale rules of {network}"):
+            wire = self._wire_if_any()
+            if nft and wire:
+                gone += _rules_nft.retain(wire, network, valid, nft, also)
+            if iptables:
+                gone += self._rules_by_iptables().retain(network, valid, iptables, also)
+        return gone
+
+    def expect_rules(self, attachment: Attachment, tables: Sequence[RuleTable]) -> None:
+        """See `RuleFilter.expect_rules`."""
+        from cnisdk._net import _rules_nft
+
+        nft, iptables = _split(tables)
+        with self._explained(f"check rules of {attachment}"):
+            if nft:
+                _rules_nft.expect(self._wire(), attachment, nft, deadline=self._deadline)
+            for table in iptables:
+                self._rules_by_iptables().expect(attachment, table)
+
+    def rules(self, table: RuleTable, chains: Collection[str]) -> list[FoundRule]:
+        """See `RuleFilter.rules`."""
+        from cnisdk._net import _rules_nft
+
+        with self._explained(f"read the rules of table {table.family} {table.name}"):
+            if table.backend == "iptables":
+                return self._rules_by_iptables().read(table, chains)
+            wire = self._wire_if_any()
+            return _rules_nft.read(wire, table, chains) if wire else []
+
+    def _rules_by_iptables(self) -> IptablesRules:
+        from cnisdk._net._rules_iptables import IptablesRules
+
+        return IptablesRules(self._wire_if_any(), self._netns_fd, self._deadline)
+
+
+def _split(tables: Sequence[RuleTable]) -> tuple[list[RuleTable], list[RuleTable]]:
+    """Tables of nftables, tables of iptables."""
+    nft = [table for table in tables if table.backend == "nftables"]
+    return nft, [table for table in tables if table.backend == "iptables"]

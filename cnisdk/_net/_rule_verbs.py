@@ -1,0 +1,108 @@
+"""Packet-filter rules that a plugin describes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+from cnisdk._net._filtering import FilterVerbs
+
+
+if TYPE_CHECKING:
+    from cnisdk._names import Attachment
+    from cnisdk._net._rules import Also, FoundRule, RuleTable
+
+
+class RuleVerbs(FilterVerbs):
+    """The verbs of `Namespace` for rules; `cnisdk._net._rules` has an example."""
+
+    def add_rules(
+        self, attachment: Attachment, tables: Sequence[RuleTable], *, also: Also | None = None
+    ) -> None:
+        """Make what tables say, in place of what an earlier ADD of the attachment has made there.
+
+        All tables of nftables change in one transaction, each table of iptables in one.
+
+        Args:
+            attachment: The owner.
+            tables: What should be there.
+            also: Tells rules that another implementation made of this attachment, to be replaced too.
+
+        Raises:
+            errors.CniError: nftables or iptables refused (code 999), with its own words.
+            errors.TryAgainLater: the lock of iptables was held for too long (code 11).
+        """
+        if self._rollback is not None:
+            self._rollback.add(self.firewall.remove_rules, attachment, tables, None)
+        self.firewall.add_rules(attachment, tables, also)
+
+    def remove_rules(
+        self, attachment: Attachment, tables: Sequence[RuleTable], *, also: Also | None = None
+    ) -> list[FoundRule]:
+        """Remove an attachment's rules, and its chains; needs nothing installed for nftables.
+
+        Args:
+            attachment: The owner.
+            tables: Where to look: ``chains`` and ``own_chains`` count, ``rules`` do not.
+            also: Tells rules that another implementation made of this attachment.
+
+        Returns:
+            The rules that were there.
+
+        Raises:
+            errors.CniError: the kernel or iptables refused (code 999).
+        """
+        return self.firewall.remove_rules(attachment, tables, also)
+
+    def retain_rules(
+        self,
+        network: str,
+        valid: Collection[Attachment],
+        tables: Sequence[RuleTable],
+        *,
+        also: Also | None = None,
+    ) -> list[FoundRule]:
+        """Remove the rules and chains of a network's attachments, but for the valid ones (GC).
+
+        Args:
+            network: The network's name.
+            valid: Whose rules stay.
+            tables: Where to look: ``chains`` count, ``own_chains`` and ``rules`` do not.
+            also: Tells rules without owner tag that another implementation made, and that go too.
+
+        Returns:
+            The rules that were removed.
+
+        Raises:
+            errors.CniError: the kernel or iptables refused (code 999).
+        """
+        return self.firewall.retain_rules(network, valid, tables, also)
+
+    def expect_rules(self, attachment: Attachment, tables: Sequence[RuleTable]) -> None:
+        """Compare chains and rules with what `add_rules` makes.
+
+        Args:
+            attachment: The owner.
+            tables: What should be there.
+
+        Raises:
+            errors.CniError: names the first chain or rule that is missing, altered or too much (code 999).
+        """
+        self.firewall.expect_rules(attachment, tables)
+
+    def rules(self, table: RuleTable, chains: Collection[str] = ()) -> list[FoundRule]:
+        """The rules that are there.
+
+        Args:
+            table: Whose ``backend``, ``family`` and ``name`` count.
+            chains: The chains to read; all of the table when empty.
+        """
+        return self.firewall.rules(table, chains)
+
+    def firewall_backend(self) -> str:
+        """``nftables`` where it can be used, else ``iptables``.
+
+        Raises:
+            errors.CniError: neither can be used; the details say why (code 999).
+        """
+        return self.firewall.choose(None, "add rules")
