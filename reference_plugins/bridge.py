@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from ipaddress import ip_interface, ip_network
 from typing import ClassVar
 
@@ -14,6 +15,8 @@ from reference_plugins import _interface, _validators
 
 _DEFAULT_ROUTES = {4: "0.0.0.0/0", 6: "::/0"}
 _MAIN_TABLE = 254
+_LARGEST_VLAN, _DEFAULT_VLAN = 4094, 1
+_NAME_BYTES = 15
 
 
 @cnisdk.config
@@ -29,13 +32,31 @@ class VlanTrunk:
 
     def __attrs_post_init__(self) -> None:
         for name, value in (("minID", self.min_id), ("maxID", self.max_id), ("id", self.id)):
-            if value is not None and not 1 <= value <= 4094:
+            if value is not None and not 1 <= value <= _LARGEST_VLAN:
                 raise ValueError(f"incorrect trunk {name} parameter: {value} is not in 1 to 4094")
         if (self.min_id is None) != (self.max_id is None):
             missing = "minID" if self.min_id is None else "maxID"
-            raise ValueError(f"minID and maxID must be given together, {missing} is missing")
+            raise ValueError(
+                f"minID and maxID should be configured simultaneously, {missing} is missing"
+            )
         if self.min_id is not None and self.max_id is not None and self.min_id > self.max_id:
-            raise ValueError(f"minID {self.min_id} is greater than maxID {self.max_id}")
+            raise ValueError(
+                "minID is greater than maxID in trunk parameter: "
+                f"minID is {self.min_id}, maxID is {self.max_id}"
+            )
+
+    @property
+    def ids(self) -> set[int]:
+        """All ids of the entry."""
+        single = set() if self.id is None else {self.id}
+        if self.min_id is None or self.max_id is None:
+            return single
+        return single | set(range(self.min_id, self.max_id + 1))
+
+
+def _vlan(_: object, _field: object, value: int) -> None:
+    if not 0 <= value <= _LARGEST_VLAN:
+        raise ValueError(f"invalid VLAN ID {value} (must be between 0 and {_LARGEST_VLAN})")
 
 
 @cnisdk.config
@@ -65,12 +86,10 @@ class BridgeConf(cnisdk.NetConf):
     """Let the container reach itself through the bridge."""
     promisc_mode: bool = False
     """Set the bridge promiscuous."""
-    vlan: int = attrs.field(
-        default=0, validator=[attrs.validators.ge(0), attrs.validators.le(4094)]
-    )
+    vlan: int = attrs.field(default=0, validator=_vlan)
     """VLAN id of the container's port; 0 for none."""
     vlan_trunk: tuple[VlanTrunk, ...] | None = None
-    """VLAN ids the container's port carries tagged."""
+    """VLAN ids the container's port carries tagged; without vlan, what has no tag is in VLAN 1."""
     preserve_default_vlan: bool = False
     """Keep VLAN 1 on the port when vlan or vlanTrunk is set."""
     macspoofchk: bool = False
@@ -89,12 +108,32 @@ class BridgeConf(cnisdk.NetConf):
         if self.hairpin_mode and self.promisc_mode:
             raise ValueError("cannot set hairpin mode and promiscuous mode at the same time")
         if self.disable_container_interface and self.ipam is not None:
-            raise ValueError("cannot use IPAM when disableContainerInterface is set")
+            raise ValueError("cannot use IPAM when DisableContainerInterface flag is set")
+        if self.vlan and self.gateway and len(f"{self.bridge}.{self.vlan}".encode()) > _NAME_BYTES:
+            raise ValueError(  # W-BR-8
+                f'the gateway of vlan {self.vlan} would be the interface "{self.bridge}.{self.vlan}", '
+                f"and {_NAME_BYTES} bytes is the most; take a shorter name for the bridge"
+            )
 
     @property
     def gateway(self) -> bool:
         """Whether the bridge is the container's gateway."""
         return self.is_gateway or self.is_default_gateway
+
+    @property
+    def filters_vlans(self) -> bool:
+        """Whether the bridge has to tell VLANs apart."""
+        return self.vlan != 0 or self.vlan_trunk is not None
+
+    @property
+    def trunk(self) -> set[int]:
+        """All ids of vlanTrunk."""
+        return {each for entry in self.vlan_trunk or () for each in entry.ids}
+
+    @property
+    def pvid(self) -> int:
+        """The VLAN of frames without a tag; 0 when the port stays as the bridge makes it."""
+        return self.vlan or (_DEFAULT_VLAN if self.trunk else 0)
 
 
 class Bridge(cnisdk.Plugin[BridgeConf]):
@@ -104,9 +143,13 @@ class Bridge(cnisdk.Plugin[BridgeConf]):
     def attach(self, op: cnisdk.Add[BridgeConf]) -> cnisdk.Result:
         """Make the bridge and the veth pair, ask IPAM, configure both ends."""
         cfg, res = op.config, op.result()
-        _refuse_vlans(cfg)
         bridge = res.interface(
-            op.host.ensure_bridge(cfg.bridge, mtu=cfg.mtu, promisc=cfg.promisc_mode or None)
+            op.host.ensure_bridge(
+                cfg.bridge,
+                mtu=cfg.mtu,
+                promisc=cfg.promisc_mode or None,
+                vlan_filtering=cfg.filters_vlans,
+            )
         )
         veth = op.host.add_veth(
             peer=op.ifname,
@@ -119,6 +162,13 @@ class Bridge(cnisdk.Plugin[BridgeConf]):
         )
         res.interface(veth.host)
         eth = res.interface(veth.peer)
+        if cfg.pvid:
+            op.host.set_port_vlans(
+                veth.host.name,
+                pvid=cfg.pvid,
+                tagged=cfg.trunk,
+                keep_others=cfg.preserve_default_vlan,
+            )
         if cfg.macspoofchk:
             op.host.add_spoof_check(op.attachment, veth.host.name, eth.mac)
         if cfg.ipam is not None:
@@ -130,9 +180,15 @@ class Bridge(cnisdk.Plugin[BridgeConf]):
         if not cfg.disable_container_interface:
             op.host.wait_port_up(veth.host.name)
         ips = result.ips_of(op.ifname, op.netns.path)
-        if cfg.gateway:
+        if cfg.gateway and ips:
+            gateway = bridge.name
+            if cfg.vlan:
+                made = op.host.ensure_vlan_gateway(
+                    cfg.bridge, cfg.vlan, keep_others=cfg.preserve_default_vlan
+                )
+                gateway = res.interface(made).name
             for ip in ips:
-                op.host.ensure_address(bridge.name, _on_bridge(ip), replace=cfg.force_address)
+                op.host.ensure_address(gateway, _on_bridge(ip), replace=cfg.force_address)
                 op.host.enable_forwarding(ip.version)
         if cfg.ip_masq and ips:
             addresses = [ip.address for ip in ips]
@@ -174,11 +230,16 @@ class Bridge(cnisdk.Plugin[BridgeConf]):
         ):
             if found is not None and wanted != found:
                 raise errors.CniError(f'bridge port "{port.name}": {key} is {found}, not {wanted}')
+        if cfg.filters_vlans:
+            op.host.expect_port_vlans(
+                port.name,
+                pvid=cfg.pvid,
+                tagged=cfg.trunk,
+                keep_others=cfg.preserve_default_vlan or not cfg.pvid,
+            )
         ips = prev.ips_of(op.ifname, op.netns.path)
-        if cfg.gateway:
-            for ip in ips:
-                op.host.expect_address(cfg.bridge, _on_bridge(ip))
-                op.host.expect_forwarding(ip.version)
+        if cfg.gateway and ips:
+            _expect_gateway(op, ips)
         if cfg.ip_masq and ips:
             addresses = [ip.address for ip in ips]
             op.host.expect_masquerade(op.attachment, addresses, backend=cfg.ip_masq_backend)
@@ -189,12 +250,16 @@ class Bridge(cnisdk.Plugin[BridgeConf]):
     def ready(self, op: cnisdk.Status[BridgeConf]) -> None:
         """Answer 50 when the bridge's name is taken or a tool the configuration needs is missing."""
         cfg = op.config
-        _refuse_vlans(cfg)
         link = op.host.link(cfg.bridge)
         if link is not None and link.kind != "bridge":
             raise errors.PluginNotAvailable(
                 f'"{cfg.bridge}" exists but is no bridge ({link.kind or "a plain device"})',
                 details="remove or rename it, or choose another name with the key bridge",
+            )
+        if link is not None and cfg.filters_vlans and link.vlan_filtering is None:
+            raise errors.PluginNotAvailable(
+                "this kernel cannot tell the VLANs of a bridge apart",
+                details="it was built without CONFIG_BRIDGE_VLAN_FILTERING; remove vlan and vlanTrunk",
             )
         for wanted, backend in (
             (cfg.ip_masq and cfg.ipam is not None, cfg.ip_masq_backend),
@@ -205,13 +270,18 @@ class Bridge(cnisdk.Plugin[BridgeConf]):
                 raise errors.PluginNotAvailable(problem)
 
 
-def _refuse_vlans(cfg: BridgeConf) -> None:
-    if cfg.vlan or cfg.vlan_trunk is not None:
-        key, value = ("vlan", cfg.vlan) if cfg.vlan else ("vlanTrunk", "given")
-        raise errors.UnsupportedField(
-            f"{key}: {value}: VLANs on the bridge are not supported yet",
-            details="remove vlan and vlanTrunk from the configuration",
-        )
+def _expect_gateway(op: cnisdk.Check[BridgeConf], ips: Sequence[cnisdk.Ip]) -> None:
+    """Raise an error when what the containers' packets go to is not as ADD had made it."""
+    cfg, name = op.config, op.config.bridge
+    if cfg.vlan:
+        name = op.host.expect_vlan_gateway(
+            name, cfg.vlan, keep_others=cfg.preserve_default_vlan
+        ).name
+        made = op.prev_result.interface(name, "")
+        op.host.expect_link(name, mac=made.mac if made else None)
+    for ip in ips:
+        op.host.expect_address(name, _on_bridge(ip))
+        op.host.expect_forwarding(ip.version)
 
 
 def _with_gateways(cfg: BridgeConf, ipam: cnisdk.Result) -> cnisdk.Result:

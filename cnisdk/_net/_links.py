@@ -28,41 +28,6 @@ _KINDS = {"veth", "macvlan", "ipvlan", "vlan", "dummy", "tun"}
 class LinkVerbs(Space):
     """The verbs of `Namespace` for links."""
 
-    def ensure_bridge(self, name: str, *, mtu: int = 0, promisc: bool | None = None) -> Interface:
-        """Make a bridge unless it is there, set it up.
-
-        Args:
-            name: The bridge's name.
-            mtu: Of a new bridge, in bytes; 0 for the kernel's default. The kernel keeps the MTU of a
-                bridge at that of its smallest port, see `add_veth`.
-            promisc: Set the bridge promiscuous; None to leave it.
-
-        Raises:
-            errors.InvalidConfig: the name is another device's (code 7).
-        """
-        with self._named(f'bridge "{name}"'):
-            bridge = self.kernel.link(name) or self._new_bridge(name, mtu)
-            if bridge.kind != "bridge":
-                raise errors.InvalidConfig(
-                    f'"{name}" already exists but is not a bridge '
-                    f"({bridge.kind or 'a plain device'})",
-                    details="remove or rename it, or configure another bridge name",
-                )
-            # CVE-2020-10749: no router advertisements from containers, whoever made the bridge.
-            self.set_sysctl(f"ipv6/conf/{name}/accept_ra", "0", required=False)
-            wanted_promisc = promisc if promisc and not bridge.promiscuity else None
-            if not bridge.up or wanted_promisc:
-                self.kernel.change_link(bridge.index, up=True, promisc=wanted_promisc)
-                return self.interface(name)
-        return self._shown(bridge)
-
-    def _new_bridge(self, name: str, mtu: int) -> Link:
-        try:
-            # A MAC of its own: otherwise it changes with the lowest of its ports (cni#285).
-            return self.kernel.add_link(name, "bridge", mac=_random_mac(), mtu=mtu)
-        except FileExistsError:
-            return self.expect_link(name)  # another container's ADD was faster
-
     def add_veth(
         self,
         *,
@@ -90,7 +55,7 @@ class LinkVerbs(Space):
             errors.InvalidEnvironment: the container already has an interface of that name (code 4).
             errors.InvalidConfig: ``mac`` is no hardware address (code 7).
         """
-        mac = normal_mac(mac) if mac else _random_mac()
+        mac = normal_mac(mac) if mac else random_mac()
         self._refuse_taken(peer, into)
         with self._named(f'veth for "{peer}" in {into}'):
             bridge = self.expect_link(master) if master else None
@@ -131,7 +96,7 @@ class LinkVerbs(Space):
                     host = self.kernel.add_link(
                         name,
                         "veth",
-                        mac=_random_mac(),
+                        mac=random_mac(),
                         mtu=mtu,
                         alias=owner.owner_tag if owner is not None else "",
                         master=master,
@@ -332,9 +297,9 @@ def normal_mac(mac: str) -> str:
     return ":".join(f"{byte:02x}" for byte in raw)
 
 
-def _random_mac() -> str:
+def random_mac() -> str:
+    """A hardware address of its own: locally administered, a station's."""
     raw = os.urandom(_MAC_BYTES)
-    # locally administered, unicast
     return ":".join(f"{byte:02x}" for byte in bytes([raw[0] & 0xFC | 0x02]) + raw[1:])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import attrs
@@ -10,7 +10,7 @@ import attrs
 
 if TYPE_CHECKING:
     from cnisdk._deadline import Deadline
-    from cnisdk._net._types import Address, KernelRoute, Link
+    from cnisdk._net._types import Address, KernelRoute, Link, PortVlan
     from cnisdk._result import IpInterface
 
 
@@ -66,6 +66,7 @@ class Kernel(Protocol):
         alias: str = "",
         master: int | None = None,
         peer: PeerSpec | None = None,
+        vlan_filtering: bool = False,
     ) -> Link:
         """Make a link; owner, MTU, MAC, master and peer are there as soon as the link is."""
         ...
@@ -100,8 +101,22 @@ class Kernel(Protocol):
         allmulti: bool | None = None,
         tx_queue_length: int | None = None,
         isolated: bool | None = None,
+        vlan_filtering: bool = False,
     ) -> None:
         """Change what is given, leave the rest."""
+        ...
+
+    def port_vlans(self, index: int) -> list[PortVlan]:
+        """The VLANs of a bridge port, by id."""
+        ...
+
+    def change_port_vlans(
+        self, index: int, *, add: Sequence[PortVlan], remove: Collection[int] = ()
+    ) -> None:
+        """Take a bridge port out of VLANs, then put it into others.
+
+        With ``add`` also the flags of a VLAN it is in are changed; what is to be removed may be missing.
+        """
         ...
 
     def remove_link(self, index: int) -> None:

@@ -64,6 +64,25 @@ class Link:
     """Bridge port flag; None when the link is no port."""
     isolated: bool | None = None
     """Bridge port flag; None when the link is no port."""
+    vlan_filtering: bool | None = None
+    """Whether a bridge tells VLANs apart; None when the link is no bridge or the kernel cannot."""
+    default_vlan: int = 0
+    """VLAN that a bridge puts new ports into; 0 for none."""
+
+
+@attrs.frozen(order=True)
+class PortVlan:
+    """A VLAN that a bridge port is in."""
+
+    id: int
+    """1 to 4094."""
+    pvid: bool = False
+    """Frames that come in without a tag belong to it."""
+    untagged: bool = False
+    """Its frames go out without a tag."""
+
+    def __str__(self) -> str:
+        return f"{self.id}{' pvid' * self.pvid}{' untagged' * self.untagged}"
 
 
 @attrs.frozen(kw_only=True)

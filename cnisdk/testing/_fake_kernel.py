@@ -15,6 +15,7 @@ from cnisdk._deadline import Deadline
 from cnisdk._net._protocol import ContainerLinkSpec, Kernel, PeerSpec
 from cnisdk._net._types import Address, Link
 from cnisdk.testing._fake_addresses import FakeAddresses
+from cnisdk.testing._fake_vlans import DEFAULT_VLAN, OF_A_NEW_PORT, FakeVlans
 from cnisdk.testing._state import LinkState, NsState
 
 
@@ -28,7 +29,7 @@ _MTUS = (68, 65535)
 _MADE_UP_MAC = "02:00:00:00:00:99"
 
 
-class FakeKernel(FakeAddresses):
+class FakeKernel(FakeAddresses, FakeVlans):
     """One fake namespace."""
 
     def __init__(self, machine: FakeMachine, path: str, state: NsState) -> None:
@@ -95,6 +96,8 @@ class FakeKernel(FakeAddresses):
             promiscuity=int(state.promisc) + int(is_port),
             hairpin=state.hairpin if is_port else None,
             isolated=state.isolated if is_port else None,
+            vlan_filtering=state.vlan_filtering if state.kind == "bridge" else None,
+            default_vlan=DEFAULT_VLAN if state.kind == "bridge" else 0,
         )
 
     def lower_index(self, state: LinkState) -> int | None:
@@ -145,16 +148,23 @@ class FakeKernel(FakeAddresses):
         alias: str = "",
         master: int | None = None,
         peer: PeerSpec | None = None,
+        vlan_filtering: bool = False,
     ) -> Link:
         """Make a link."""
         self.machine.change(f"add {kind} {name}")
         if name in self.by_name:
             raise FileExistsError(errno.EEXIST, "File exists")
-        state = LinkState(kind=kind, mac=mac, mtu=mtu or _DEFAULT_MTU, alias=alias)
+        state = LinkState(
+            kind=kind,
+            mac=mac,
+            mtu=mtu or _DEFAULT_MTU,
+            alias=alias,
+            vlan_filtering=vlan_filtering,
+        )
         if master is not None:
             if self.link_by_index(master) is None:
                 raise OSError(errno.EINVAL, "Invalid argument")
-            state = attrs.evolve(state, master=self.name(master))
+            state = attrs.evolve(state, master=self.name(master), vlans=OF_A_NEW_PORT)
         if peer is not None:
             other = cast("FakeKernel", peer.kernel)
             if peer.name in other.by_name:
@@ -224,6 +234,7 @@ class FakeKernel(FakeAddresses):
         allmulti: bool | None = None,
         tx_queue_length: int | None = None,
         isolated: bool | None = None,
+        vlan_filtering: bool = False,
     ) -> None:
         """Change what is given."""
         old = self.name(index)
@@ -237,7 +248,10 @@ class FakeKernel(FakeAddresses):
         given: dict[str, Any] = {"mac": mac or None, "mtu": mtu or None, "alias": alias}
         given |= {"promisc": promisc, "hairpin": hairpin, "isolated": isolated}
         given |= {"allmulti": allmulti, "tx_queue_length": tx_queue_length}
-        given["master"] = None if master is None else self.name(master)
+        given["vlan_filtering"] = vlan_filtering or None
+        if master is not None:
+            given["master"] = self.name(master)
+            given["vlans"] = state.vlans if state.master == self.name(master) else OF_A_NEW_PORT
         changes = {key: value for key, value in given.items() if value is not None}
         self.by_name[name] = attrs.evolve(state, **changes)
         if mtu:
@@ -273,7 +287,7 @@ class FakeKernel(FakeAddresses):
         }
         for other, each in self.by_name.items():
             if each.master == name:
-                free = attrs.evolve(each, master="", hairpin=False, isolated=False)
+                free = attrs.evolve(each, master="", hairpin=False, isolated=False, vlans=())
                 self.by_name[other] = free
         self.fit_mtu(state.master)
         if peer is not None:

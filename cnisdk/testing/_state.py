@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import attrs
 
+from cnisdk._net._types import PortVlan
+
 
 @attrs.frozen(kw_only=True)
 class LinkState:
@@ -45,6 +47,10 @@ class LinkState:
     """Bridge port flag."""
     isolated: bool = False
     """Bridge port flag."""
+    vlan_filtering: bool = False
+    """Whether a bridge tells VLANs apart."""
+    vlans: tuple[PortVlan, ...] = ()
+    """VLANs a bridge port is in, by id."""
     addresses: tuple[str, ...] = ()
     """Addresses in CIDR notation, in the order they were added."""
 
@@ -104,8 +110,13 @@ class HostState:
         return HostState(host=attrs.evolve(self.host, links=links), namespaces=rest)
 
     def without_shared(self) -> HostState:
-        """The machine without what ADD makes for all containers alike: bridges and forwarding."""
-        links = {name: each for name, each in self.host.links.items() if each.kind != "bridge"}
+        """The machine without what ADD makes for all containers alike: bridges, gateways and forwarding."""
+        links = {
+            name: each
+            for name, each in self.host.links.items()
+            # The ends of a pair that is wholly on the host: a gateway in a VLAN of a bridge.
+            if each.kind != "bridge" and (each.peer is None or each.peer[0])
+        }
         routes = frozenset(each for each in self.host.routes if each[2] in links)
         host = attrs.evolve(self.host, links=links, routes=routes, sysctls={})
         return attrs.evolve(self, host=host)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from cnisdk._net._kernel import _answers, _requests
+from cnisdk._net._kernel import _answers, _requests, _vlans
 from cnisdk._net._kernel._tap import make_tap
 from cnisdk._net._netlink import KernelRefusal, Netlink
 from cnisdk._net._setns import entered
-from cnisdk._net._types import Address, KernelRoute, Link
+from cnisdk._net._types import Address, KernelRoute, Link, PortVlan
 
 
 if TYPE_CHECKING:
@@ -65,9 +65,12 @@ class NetlinkKernel:
         alias: str = "",
         master: int | None = None,
         peer: PeerSpec | None = None,
+        vlan_filtering: bool = False,
     ) -> Link:
         """Make a link with all it has at once; but the kernel takes the alias only afterwards."""
-        new = _requests.new_link(name, kind, mac=mac, mtu=mtu, master=master, peer=peer)
+        new = _requests.new_link(
+            name, kind, mac=mac, mtu=mtu, master=master, peer=peer, vlan_filtering=vlan_filtering
+        )
         get = _requests.get_link(name=name)
         # Not in one go with the alias: the kernel goes on after a refusal, and would give the alias to
         # whoever has the name.
@@ -113,6 +116,17 @@ class NetlinkKernel:
     def remove_link(self, index: int) -> None:
         """Remove a link."""
         self._netlink.batch([_requests.remove_link(index)])
+
+    def port_vlans(self, index: int) -> list[PortVlan]:
+        """The VLANs of a bridge port."""
+        return _vlans.of_port(index, self._netlink.dump(_vlans.dump_ports()))
+
+    def change_port_vlans(
+        self, index: int, *, add: Sequence[PortVlan], remove: Collection[int] = ()
+    ) -> None:
+        """Take a bridge port out of VLANs and into others: one send."""
+        requests = [_vlans.remove(index, remove)] if remove else []
+        self._netlink.batch([*requests, _vlans.add(index, add)])
 
     def _one_link(self, request: bytearray) -> Link | None:
         try:

@@ -27,6 +27,7 @@ def link(data: bytes) -> Link:
     details = None
     if info is not None and kind in {*_ON_TOP, "tun"}:
         details = info.get_attr("IFLA_INFO_DATA")
+    bridge = info.get_attr("IFLA_INFO_DATA") if info is not None and kind == "bridge" else None
     tap = details if kind == "tun" else None
     return Link(
         index=message["index"],
@@ -49,8 +50,10 @@ def link(data: bytes) -> Link:
         allmulti=bool(message["flags"] & _IFF_ALLMULTI),
         tx_queue_length=message.get_attr("IFLA_TXQLEN") or 0,
         promiscuity=message.get_attr("IFLA_PROMISCUITY") or 0,
-        hairpin=_port_flag(port, "IFLA_BRPORT_MODE"),
-        isolated=_port_flag(port, "IFLA_BRPORT_ISOLATED"),
+        hairpin=_flag(port, "IFLA_BRPORT_MODE"),
+        isolated=_flag(port, "IFLA_BRPORT_ISOLATED"),
+        vlan_filtering=_vlan_filtering(bridge),
+        default_vlan=_detail(bridge, "IFLA_BR_VLAN_DEFAULT_PVID"),
     )
 
 
@@ -96,9 +99,16 @@ def _decoded(message_class: Any, data: bytes) -> Any:
     return message
 
 
-def _port_flag(port: Any, name: str) -> bool | None:
-    value = port.get_attr(name) if port is not None else None
+def _flag(data: Any, name: str) -> bool | None:
+    value = data.get_attr(name) if data is not None else None
     return None if value is None else bool(value)
+
+
+def _vlan_filtering(bridge: Any) -> bool | None:
+    # A kernel that cannot says "off", and nothing of a default VLAN.
+    if bridge is None or bridge.get_attr("IFLA_BR_VLAN_DEFAULT_PVID") is None:
+        return None
+    return _flag(bridge, "IFLA_BR_VLAN_FILTERING")
 
 
 def _detail(details: Any, name: str) -> int:

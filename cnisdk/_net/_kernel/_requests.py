@@ -24,6 +24,7 @@ _LARGEST_PREFIX_WITH_BROADCAST = 30
 _UNICAST, _BOOT = 1, 3
 _BIG_TABLES = 252
 """RT_TABLE_COMPAT: the table's number does not fit into the header."""
+_VLAN_FILTERING = ("IFLA_INFO_DATA", {"attrs": [("IFLA_BR_VLAN_FILTERING", 1)]})
 
 Attributes = list[tuple[str, Any]]
 
@@ -31,12 +32,12 @@ Attributes = list[tuple[str, Any]]
 def get_link(*, name: str = "", index: int = 0) -> bytearray:
     """Ask for a link by name or index."""
     attrs: Attributes = [("IFLA_IFNAME", name)] if name else []
-    return _request(LinkMessage, _GETLINK, fields={"index": index}, attrs=attrs)
+    return request(LinkMessage, _GETLINK, fields={"index": index}, attrs=attrs)
 
 
 def dump_links() -> bytearray:
     """Ask for all links."""
-    return _request(LinkMessage, _GETLINK, flags=_DUMP)
+    return request(LinkMessage, _GETLINK, flags=_DUMP)
 
 
 def new_link(
@@ -47,16 +48,19 @@ def new_link(
     mtu: int,
     master: int | None,
     peer: PeerSpec | None,
+    vlan_filtering: bool,
 ) -> bytearray:
     """Make a link with all the kernel takes at once; a veth's other end included."""
     info: Attributes = [("IFLA_INFO_KIND", kind)]
     if peer is not None:
         info.append(("IFLA_INFO_DATA", {"attrs": [("VETH_INFO_PEER", _peer(peer, mtu))]}))
+    if vlan_filtering:
+        info.append(_VLAN_FILTERING)
     attrs = _end(name, mac, mtu)
     if master is not None:
         attrs.append(("IFLA_MASTER", master))
     attrs.append(("IFLA_LINKINFO", {"attrs": info}))
-    return _request(LinkMessage, _NEWLINK, attrs=attrs, flags=_CREATE | _EXCL)
+    return request(LinkMessage, _NEWLINK, attrs=attrs, flags=_CREATE | _EXCL)
 
 
 def new_container_link(name: str, spec: ContainerLinkSpec, into: Kernel) -> bytearray:
@@ -73,7 +77,7 @@ def new_container_link(name: str, spec: ContainerLinkSpec, into: Kernel) -> byte
         "IFLA_NET_NS_FD": getattr(into, "netns_fd", None),
     }
     attrs += [(key, value) for key, value in given.items() if value]
-    return _request(LinkMessage, _NEWLINK, attrs=attrs, flags=_CREATE | _EXCL)
+    return request(LinkMessage, _NEWLINK, attrs=attrs, flags=_CREATE | _EXCL)
 
 
 def _options(spec: ContainerLinkSpec) -> Attributes:
@@ -99,6 +103,7 @@ def change_link(
     allmulti: bool | None = None,
     tx_queue_length: int | None = None,
     isolated: bool | None = None,
+    vlan_filtering: bool = False,
 ) -> bytearray:
     """Change what is given."""
     attrs: Attributes = [("IFLA_IFNAME", name)] if name else []
@@ -123,18 +128,20 @@ def change_link(
     if flags:
         slave = [("IFLA_INFO_SLAVE_KIND", "bridge"), ("IFLA_INFO_SLAVE_DATA", {"attrs": flags})]
         attrs.append(("IFLA_LINKINFO", {"attrs": slave}))
+    if vlan_filtering:
+        attrs.append(("IFLA_LINKINFO", {"attrs": [("IFLA_INFO_KIND", "bridge"), _VLAN_FILTERING]}))
     # RTM_NEWLINK without NLM_F_CREATE changes what is there; RTM_SETLINK ignores slave data.
-    return _request(LinkMessage, _NEWLINK, fields=fields, attrs=attrs)
+    return request(LinkMessage, _NEWLINK, fields=fields, attrs=attrs)
 
 
 def remove_link(index: int) -> bytearray:
     """Remove a link."""
-    return _request(LinkMessage, _DELLINK, fields={"index": index})
+    return request(LinkMessage, _DELLINK, fields={"index": index})
 
 
 def dump_addresses(index: int) -> bytearray:
     """Ask for the addresses of a link."""
-    return _request(AddressMessage, _GETADDR, fields={"index": index}, flags=_DUMP)
+    return request(AddressMessage, _GETADDR, fields={"index": index}, flags=_DUMP)
 
 
 def new_address(
@@ -149,18 +156,18 @@ def new_address(
     if flags:
         attrs.append(("IFA_FLAGS", flags))
     fields = _address_fields(index, address)
-    return _request(AddressMessage, _NEWADDR, fields=fields, attrs=attrs, flags=_CREATE | _EXCL)
+    return request(AddressMessage, _NEWADDR, fields=fields, attrs=attrs, flags=_CREATE | _EXCL)
 
 
 def remove_address(index: int, address: IpInterface) -> bytearray:
     """Remove an address."""
     attrs: Attributes = [("IFA_LOCAL", str(address.ip))]
-    return _request(AddressMessage, _DELADDR, fields=_address_fields(index, address), attrs=attrs)
+    return request(AddressMessage, _DELADDR, fields=_address_fields(index, address), attrs=attrs)
 
 
 def dump_routes(version: int) -> bytearray:
     """Ask for the routes of IPv4 or IPv6."""
-    return _request(RouteMessage, _GETROUTE, fields={"family": FAMILY[version]}, flags=_DUMP)
+    return request(RouteMessage, _GETROUTE, fields={"family": FAMILY[version]}, flags=_DUMP)
 
 
 def new_route(index: int, route: KernelRoute) -> bytearray:
@@ -186,10 +193,10 @@ def new_route(index: int, route: KernelRoute) -> bytearray:
         "type": _UNICAST,
         "scope": route.scope or 0,
     }
-    return _request(RouteMessage, _NEWROUTE, fields=fields, attrs=attrs, flags=_CREATE)
+    return request(RouteMessage, _NEWROUTE, fields=fields, attrs=attrs, flags=_CREATE)
 
 
-def _request(
+def request(
     message_class: Any,
     kind: int,
     *,
@@ -197,6 +204,7 @@ def _request(
     attrs: Attributes | None = None,
     flags: int = 0,
 ) -> bytearray:
+    """A message as bytes; unless it is a dump, the kernel is asked to acknowledge it."""
     message = message_class()
     for name, value in (fields or {}).items():
         message[name] = value

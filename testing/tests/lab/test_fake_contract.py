@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pytest
+import verb_scenarios
+import vlan_scenarios
 from machine import Machine, Netns
 from scenarios import Scenario
 from test_fake_contract import fake, outcome, real
-from verb_scenarios import lab_scenarios
 
 
 pytestmark = pytest.mark.lab
+lab_scenarios = [*verb_scenarios.lab_scenarios, *vlan_scenarios.lab_scenarios]
 
 
 @pytest.mark.parametrize("run", lab_scenarios, ids=range(len(lab_scenarios)))

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from cnisdk import errors
-from cnisdk.testing import FakeIpam, HostState, Outcome, Runtime
+from cnisdk._net._types import PortVlan
+from cnisdk.testing import FakeIpam, HostState, LinkState, Outcome, Runtime
 from reference_plugins.bridge import Bridge
 
 
+DEFAULT = PortVlan(1, pvid=True, untagged=True)
 VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
 
 
@@ -21,6 +23,12 @@ def add(version: str = "1.1.0", **conf: Any) -> Outcome:
     if out.error is not None:
         assert out.host == HostState()
     return out
+
+
+def port(out: Outcome) -> LinkState:
+    """The container's port."""
+    (found,) = (each for each in out.host.host.links.values() if each.master)
+    return found
 
 
 def refused(code: int, version: str = "1.1.0", **conf: Any) -> str:
@@ -42,17 +50,26 @@ def refused(code: int, version: str = "1.1.0", **conf: Any) -> str:
         [{"minID": 7, "maxID": 7}],
     ],
 )
-@pytest.mark.parametrize("version", VERSIONS)
-def test_a_trunk_in_order_is_read_but_not_supported_yet(version: str, trunk: Any) -> None:
-    """T: trunk parsing OK: empty list; range 100-105; id 10; id + range."""
-    assert "vlanTrunk" in refused(2, version, vlanTrunk=trunk)
+@pytest.mark.parametrize("version", VERSIONS[2:])
+def test_a_trunk_in_order_is_applied(version: str, trunk: Any) -> None:
+    """T: trunk parsing OK: empty list; range 100-105; id 10; id + range; without doubles, in order."""
+    out = add(version, vlanTrunk=trunk)
+    ids = {each["id"] for each in trunk if "id" in each}
+    for each in trunk:
+        if "minID" in each:
+            ids |= set(range(each["minID"], each["maxID"] + 1))
+
+    assert out.error is None
+    assert out.host.host.links["cni0"].vlan_filtering
+    expected = [PortVlan(each) for each in sorted(ids - {1})]
+    assert port(out).vlans == (DEFAULT, *expected)
 
 
 @pytest.mark.parametrize(
     ("entry", "named"),
     [
-        ({"minID": 100}, "maxID is missing"),
-        ({"maxID": 100}, "minID is missing"),
+        ({"minID": 100}, "minID and maxID should be configured simultaneously, maxID is missing"),
+        ({"maxID": 100}, "minID and maxID should be configured simultaneously, minID is missing"),
         ({"minID": -100, "maxID": 105}, "minID parameter: -100"),
         ({"minID": 5000, "maxID": 105}, "minID parameter: 5000"),
         ({"minID": 100, "maxID": 5000}, "maxID parameter: 5000"),
@@ -61,7 +78,7 @@ def test_a_trunk_in_order_is_read_but_not_supported_yet(version: str, trunk: Any
         ({"id": 5000}, "id parameter: 5000"),
         ({"id": -10}, "id parameter: -10"),
         ({"id": 0}, "id parameter: 0"),
-        ({"minID": 200, "maxID": 100}, "minID 200 is greater than maxID 100"),
+        ({"minID": 200, "maxID": 100}, "minID is greater than maxID in trunk parameter"),
     ],
 )
 def test_a_trunk_that_makes_no_sense_is_named(entry: Any, named: str) -> None:
@@ -79,31 +96,53 @@ def test_a_vlan_out_of_range_is_named(version: str, vlan: int) -> None:
     text = refused(7, version, vlan=vlan)
 
     assert "vlan" in text
-    assert str(vlan) in text
+    assert f"invalid VLAN ID {vlan} (must be between 0 and 4094)" in text
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_vlan_0_is_no_vlan(version: str) -> None:
     """T: vlan config validation: 0 ok."""
-    assert add(version, vlan=0, ipam={"type": "pool"}).error is None
+    out = add(version, vlan=0, ipam={"type": "pool"})
+
+    assert out.error is None
+    assert not out.host.host.links["cni0"].vlan_filtering
 
 
-@pytest.mark.parametrize("vlan", [1, 100, 4094])
-def test_a_vlan_is_not_supported_yet(vlan: int) -> None:
-    """VLANs are refused with code 2, naming key and value, until there is a kernel to test them on."""
-    text = refused(2, vlan=vlan)
+@pytest.mark.parametrize(
+    ("conf", "vlans"),
+    [
+        ({"vlan": 1}, ("1 pvid untagged",)),
+        ({"vlan": 4094}, ("4094 pvid untagged",)),
+        ({"vlan": 100, "preserveDefaultVlan": True}, ("1 untagged", "100 pvid untagged")),
+        ({"vlanTrunk": [{"id": 7}]}, ("1 pvid untagged", "7")),
+        ({"vlanTrunk": [{"id": 7}], "preserveDefaultVlan": True}, ("1 pvid untagged", "7")),
+        (
+            {"vlan": 8, "vlanTrunk": [{"minID": 7, "maxID": 9}]},
+            ("7", "8 pvid untagged", "9"),
+        ),
+    ],
+)
+def test_the_vlans_of_the_port(conf: Any, vlans: tuple[str, ...]) -> None:
+    """3.1 step 5: vlan is pvid and untagged, the trunk tagged; preserveDefaultVlan is off by default."""
+    assert tuple(map(str, port(add(**conf)).vlans)) == vlans
 
-    assert f"vlan: {vlan}" in text
-    status = Runtime(Bridge, conf={"vlan": vlan}).status()
-    assert status.error is not None
-    assert status.error.code == 2
+
+def test_the_gateway_of_a_vlan_must_have_a_name() -> None:
+    """W-BR-8: `<bridge>.<vlan>` may exceed what the kernel takes; without a gateway there is no such name."""
+    long = {"bridge": "bridge-12345", "vlan": 1000}
+
+    assert '"bridge-12345.1000"' in refused(7, isGateway=True, **long)
+    assert add(**long).error is None
 
 
 @pytest.mark.parametrize(
     ("conf", "named"),
     [
         ({"hairpinMode": True, "promiscMode": True}, "hairpin mode and promiscuous mode"),
-        ({"disableContainerInterface": True, "ipam": {"type": "pool"}}, "cannot use IPAM"),
+        (
+            {"disableContainerInterface": True, "ipam": {"type": "pool"}},
+            "cannot use IPAM when DisableContainerInterface flag is set",
+        ),
         ({"ipMasqBackend": "ebtables"}, "ipMasqBackend"),
         ({"bridge": ""}, "bridge"),
         ({"bridge": "a/b"}, "a/b"),

@@ -45,6 +45,8 @@ BRIDGES: dict[str, tuple[dict[str, Any], FakeIpam]] = {
         },
         DUAL,
     ),
+    "VLAN": ({**IPAM, "vlan": 100, "isGateway": True}, DUAL),
+    "trunk": ({"vlanTrunk": [{"minID": 7, "maxID": 9}], "preserveDefaultVlan": True}, FakeIpam()),
     "iptables": ({**IPAM, "ipMasq": True, "ipMasqBackend": "iptables"}, DUAL),
 }
 STATES: dict[str, Callable[[], HostState]] = {
