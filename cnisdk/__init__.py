@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cnisdk._ipam import Delegate
     from cnisdk._log import Log
     from cnisdk._names import Attachment
-    from cnisdk._net import FoundRule, Link, Namespace, Rule, RuleTable, Veth
+    from cnisdk._net import FoundRule, Link, Namespace, RateLimit, Rule, RuleTable, Veth
     from cnisdk._operations import Add, ChainedAdd, Check, Del, Gc, Status
     from cnisdk._plugin import ChainedPlugin, IpamPlugin, Plugin
     from cnisdk._result import (
@@ -45,7 +45,7 @@ _HOME = {
     "Delegate": "_ipam",
     "Log": "_log",
     "Attachment": "_names",
-    "FoundRule": "_net._rules", "Link": "_net", "Namespace": "_net",
+    "FoundRule": "_net._rules", "Link": "_net", "Namespace": "_net", "RateLimit": "_net",
     "Rule": "_net._rules", "RuleTable": "_net._rules", "Veth": "_net",
     "Add": "_operations", "ChainedAdd": "_operations", "Check": "_operations",
     "Del": "_operations", "Gc": "_operations", "Status": "_operations",
@@ -89,6 +89,7 @@ __all__ = [
     "Namespace",
     "NetConf",
     "Plugin",
+    "RateLimit",
     "Record",
     "Reservations",
     "Result",

@@ -104,6 +104,17 @@ class Attachment:
         tag = f"{self.key}, net: {self.network}, if: {self.ifname}, id: {self.container_id}"
         return tag.replace('"', "").encode(errors="replace")[:128].decode(errors="ignore")
 
+    def hashed_name(self, prefix: str, length: int, *, ifname: bool = False) -> str:
+        """A name made of a hash of network and container id, as the Go plugins make theirs.
+
+        Args:
+            prefix: What it starts with.
+            length: How many characters it has in all.
+            ifname: Put the interface name into the hash too, which the Go plugins do not.
+        """
+        text = f"{self.network}{self.container_id}{self.ifname if ifname else ''}"
+        return prefix + short_hash(text, length - len(prefix))
+
     def owns(self, tag: str) -> bool:
         """Whether an owner tag found in the kernel is this attachment's."""
         return tag.startswith(self.key)

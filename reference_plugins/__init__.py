@@ -6,6 +6,7 @@ from typing import Final
 
 
 PLUGINS: Final = {
+    "bandwidth": "reference_plugins.bandwidth:Bandwidth",
     "bridge": "reference_plugins.bridge:Bridge",
     "dummy": "reference_plugins.dummy:Dummy",
     "host-local": "reference_plugins.host_local:HostLocal",

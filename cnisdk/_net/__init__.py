@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cnisdk import errors
 from cnisdk._net._namespace import Namespace
+from cnisdk._net._rate_limit import RateLimit
 from cnisdk._net._rules import FoundRule, Rule, RuleTable
 from cnisdk._net._types import Link, Veth
 
@@ -22,6 +23,7 @@ __all__ = [
     "FoundRule",
     "Link",
     "Namespace",
+    "RateLimit",
     "Rule",
     "RuleTable",
     "Veth",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cnisdk import errors
 from cnisdk._net._addresses import FORWARDING
-from cnisdk._net._space import Space
+from cnisdk._net._links import LinkVerbs
 from cnisdk._net._types import Link
 from cnisdk._net._verify import expect_address, expect_result
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cnisdk._result import IpInterface, Result
 
 
-class CheckVerbs(Space):
+class CheckVerbs(LinkVerbs):
     """The verbs of `Namespace` that compare."""
 
     def expect_peer(self, link: Link, *, master: str = "") -> Link:
@@ -28,9 +28,8 @@ class CheckVerbs(Space):
         Raises:
             errors.CniError: there is none, it is down, or it is no port of that bridge.
         """
-        with self._named(f'host end of "{link.name}"'):
-            host = self.kernel.link_by_index(link.peer_index) if link.peer_index else None
-        if host is None or host.kind != "veth" or host.peer_index != link.index:
+        host = self.peer_of(link)
+        if host is None:
             raise errors.CniError(f'the host end of the veth "{link.name}" was not found on {self}')
         if master and host.master != self.expect_link(master).index:
             raise errors.CniError(f'"{host.name}" is not a port of the bridge "{master}"')

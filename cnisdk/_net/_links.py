@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _NAME_TRIES = 3
 _PORT_SECONDS = 10.0
 _MAC_BYTES = 6
-_KINDS = {"veth", "macvlan", "ipvlan", "vlan", "dummy", "tun"}
+_KINDS = {"veth", "macvlan", "ipvlan", "vlan", "dummy", "tun", "ifb"}
 
 
 class LinkVerbs(Space):
@@ -207,11 +207,18 @@ class LinkVerbs(Space):
         link = into.link(peer)
         if link is None or link.kind != "veth":
             return False
-        with self._named(f'the host end of "{peer}" in {into}'):
-            host = self.kernel.link_by_index(link.peer_index) if link.peer_index else None
-        if host is not None and host.peer_index == link.index and self._is_foreign(host):
+        host = self.peer_of(link)
+        if host is not None and self._is_foreign(host):
             return False
         return into.remove_link(peer, kind="veth")
+
+    def peer_of(self, link: Link) -> Link | None:
+        """The end here of a veth whose other end is ``link``; None when there is none here."""
+        with self._named(f'host end of "{link.name}"'):
+            peer = self.kernel.link_by_index(link.peer_index) if link.peer_index else None
+        if peer is None or peer.kind != "veth" or peer.peer_index != link.index:
+            return None
+        return peer
 
     def _is_foreign(self, link: Link) -> bool:
         owner = self._owner
@@ -235,7 +242,7 @@ class LinkVerbs(Space):
         owner = owner or self._owner
         link = self.kernel.link(name)
         return (
-            link is not None and owner is not None and _is_owned(link, owner) and self._remove(link)
+            link is not None and owner is not None and is_owned(link, owner) and self._remove(link)
         )
 
     def _retain_links(self, network: str, valid: Collection[Attachment]) -> None:
@@ -270,7 +277,7 @@ def veth_names(attachment: Attachment) -> list[str]:
     ]
 
 
-def _is_owned(link: Link, owner: Attachment) -> bool:
+def is_owned(link: Link, owner: Attachment) -> bool:
     """Whether a link of one of the owner's names is the owner's.
 
     A kill between making and tagging leaves it without a tag, and down.

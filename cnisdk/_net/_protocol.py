@@ -10,6 +10,7 @@ import attrs
 
 if TYPE_CHECKING:
     from cnisdk._deadline import Deadline
+    from cnisdk._net._rate_limit import Qdisc, Redirect
     from cnisdk._net._types import Address, KernelRoute, Link, PortVlan
     from cnisdk._result import IpInterface
 
@@ -163,6 +164,34 @@ class Kernel(Protocol):
 
     def wait_addresses(self, index: int, deadline: Deadline) -> list[Address]:
         """Wait until no address is tentative; returns the addresses as they are then."""
+        ...
+
+    def qdisc(self, index: int, parent: int) -> Qdisc | None:
+        """The queueing discipline at a link's root or ingress; None where it is the kernel's own."""
+        ...
+
+    def set_qdisc(self, index: int, qdisc: Qdisc) -> None:
+        """Make a queueing discipline, or give the one that is there these numbers."""
+        ...
+
+    def remove_qdisc(self, index: int, qdisc: Qdisc) -> None:
+        """Remove a queueing discipline, with its filters."""
+        ...
+
+    def redirects(self, index: int) -> list[Redirect]:
+        """The filters of a link that redirect what comes in, in their order."""
+        ...
+
+    def has_filters(self, index: int) -> bool:
+        """Whether a link has any filter for what comes in."""
+        ...
+
+    def add_redirect(self, index: int, redirect: Redirect) -> None:
+        """Send all that comes in by a link out by another one."""
+        ...
+
+    def remove_redirects(self, index: int, priority: int) -> None:
+        """Remove the filters of one priority for packets that come in."""
         ...
 
     def sysctl(self, name: str) -> str | None:

@@ -15,6 +15,7 @@ from cnisdk._deadline import Deadline
 from cnisdk._net._protocol import ContainerLinkSpec, Kernel, PeerSpec
 from cnisdk._net._types import Address, Link
 from cnisdk.testing._fake_addresses import FakeAddresses
+from cnisdk.testing._fake_shaping import FakeShaping
 from cnisdk.testing._fake_vlans import DEFAULT_VLAN, OF_A_NEW_PORT, FakeVlans
 from cnisdk.testing._state import LinkState, NsState
 
@@ -25,11 +26,13 @@ if TYPE_CHECKING:
 _PER_LINK_SYSCTLS = ("ipv4/conf/", "ipv6/conf/")
 _DEFAULTS = {"accept_ra": "1", "accept_dad": "1", "enhanced_dad": "1"}
 _DEFAULT_MTU = 1500
+_IFB_QUEUE = 32
+_ALONE = {"dummy", "ifb"}
 _MTUS = (68, 65535)
 _MADE_UP_MAC = "02:00:00:00:00:99"
 
 
-class FakeKernel(FakeAddresses, FakeVlans):
+class FakeKernel(FakeShaping, FakeAddresses, FakeVlans):
     """One fake namespace."""
 
     def __init__(self, machine: FakeMachine, path: str, state: NsState) -> None:
@@ -161,6 +164,8 @@ class FakeKernel(FakeAddresses, FakeVlans):
             alias=alias,
             vlan_filtering=vlan_filtering,
         )
+        if kind == "ifb":
+            state = attrs.evolve(state, tx_queue_length=_IFB_QUEUE)
         if master is not None:
             if self.link_by_index(master) is None:
                 raise OSError(errno.EINVAL, "Invalid argument")
@@ -322,7 +327,7 @@ class FakeKernel(FakeAddresses, FakeVlans):
             if link not in {*self.by_name, "all", "default"}:
                 return None
             state = self.by_name.get(link)
-            if setting == "accept_dad" and (link == "lo" or (state and state.kind == "dummy")):
+            if setting == "accept_dad" and (link == "lo" or (state and state.kind in _ALONE)):
                 return "-1"  # a link without neighbours
         return _DEFAULTS.get(setting, "0")
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import attrs
 
+from cnisdk._net._rate_limit import Qdisc
 from cnisdk._net._types import PortVlan
 
 
@@ -53,6 +54,10 @@ class LinkState:
     """VLANs a bridge port is in, by id."""
     addresses: tuple[str, ...] = ()
     """Addresses in CIDR notation, in the order they were added."""
+    qdiscs: tuple[Qdisc, ...] = ()
+    """Queueing disciplines at the root and for what comes in."""
+    redirect: str | None = None
+    """The link that what comes in is redirected to."""
 
 
 def _lo() -> dict[str, LinkState]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from cnisdk._net._kernel import _answers, _requests, _vlans
+from cnisdk._net._kernel._shaping import Shaping
 from cnisdk._net._kernel._tap import make_tap
 from cnisdk._net._netlink import KernelRefusal, Netlink
 from cnisdk._net._setns import entered
@@ -25,7 +26,7 @@ _GROUP_LINK, _GROUP_ADDR6 = 1 << 0, 1 << 8
 _CLOSED = -1
 
 
-class NetlinkKernel:
+class NetlinkKernel(Shaping):
     """Implements `Kernel` for a real namespace.
 
     Args:

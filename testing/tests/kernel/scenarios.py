@@ -16,6 +16,7 @@ from cnisdk._deadline import Deadline
 from cnisdk._names import Attachment
 from cnisdk._net import Namespace
 from cnisdk._net._protocol import ContainerLinkSpec, Kernel, PeerSpec
+from cnisdk._net._rate_limit import INGRESS, ROOT
 from cnisdk._net._types import KernelRoute, Link
 from cnisdk._result import Interface, Ip, Result, Route
 from cnisdk._rollback import Rollback
@@ -94,6 +95,8 @@ def _look(world: World, space: Namespace) -> dict[str, Any]:
                 sorted(str(each.interface) for each in kernel.addresses(link.index)),
                 [kernel.sysctl(f"ipv6/conf/{link.name}/{each}") for each in SYSCTLS],
                 kernel.sysctl(f"ipv4/conf/{link.name}/arp_notify"),
+                [kernel.qdisc(link.index, parent) for parent in (ROOT, INGRESS)],
+                [names.get(each.target or 0) for each in kernel.redirects(link.index)],
             )
             for link in links
         },

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import scenarios
+import shaping_scenarios
 import verb_scenarios
 import vlan_scenarios
 from machine import Machine, Netns
@@ -81,7 +82,7 @@ def test_every_primitive_and_verb_is_in_a_scenario(kind: type) -> None:
     """What is added later needs a scenario."""
     text = "".join(
         Path(inspect.getfile(module)).read_text(encoding="utf-8")
-        for module in (scenarios, verb_scenarios, vlan_scenarios)
+        for module in (scenarios, verb_scenarios, vlan_scenarios, shaping_scenarios)
     )
     public = {each for each in dir(kind) if not each.startswith("_")} - {"close", "path", "kernel"}
 
