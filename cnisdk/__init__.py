@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cnisdk import capabilities, errors, on, versions
     from cnisdk._config import IpamConf, NetConf, arg, capability, config, key
     from cnisdk._deadline import Deadline
+    from cnisdk._document import repeated_keys
     from cnisdk._ipam import Delegate
     from cnisdk._log import Log
     from cnisdk._names import Attachment
@@ -42,6 +43,7 @@ _HOME = {
     "IpamConf": "_config", "NetConf": "_config", "arg": "_config", "capability": "_config",
     "config": "_config", "key": "_config",
     "Deadline": "_deadline",
+    "repeated_keys": "_document",
     "Delegate": "_ipam",
     "Log": "_log",
     "Attachment": "_names",
@@ -107,6 +109,7 @@ __all__ = [
     "errors",
     "key",
     "on",
+    "repeated_keys",
     "versions",
 ]
 

@@ -39,6 +39,35 @@ def read_all(stdin: BinaryIO) -> bytes:
     raise errors.IoFailure(f"stdin holds more than {_LARGEST >> 20} MiB")
 
 
+class Repetitive(dict[str, Any]):
+    """A JSON object that gave keys more than once; the last ones count, as in the Go library."""
+
+    def __init__(self, values: Mapping[str, Any], repeated: tuple[str, ...]) -> None:
+        super().__init__(values)
+        self.repeated = repeated
+
+    def with_values(self, values: Mapping[str, Any]) -> Repetitive:
+        """The same with other values."""
+        return Repetitive(values, self.repeated)
+
+
+def repeated_keys(value: Mapping[str, Any]) -> tuple[str, ...]:
+    """The keys that a configuration's object gave more than once, for who wants to refuse that.
+
+    Args:
+        value: A field of the configuration, of a mapping type.
+    """
+    return value.repeated if isinstance(value, Repetitive) else ()
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    names = [name for name, _ in pairs]
+    return Repetitive(found, tuple(name for name in found if names.count(name) > 1))
+
+
 def parse(raw: bytes) -> dict[str, Any]:
     """The configuration on stdin as a JSON object.
 
@@ -46,7 +75,7 @@ def parse(raw: bytes) -> dict[str, Any]:
         errors.DecodingFailure: not JSON, or not an object (code 6).
     """
     try:
-        document: object = json.loads(raw, parse_constant=_refuse)
+        document: object = json.loads(raw, parse_constant=_refuse, object_pairs_hook=_object)
     except (ValueError, RecursionError) as failure:
         raise errors.DecodingFailure(
             f"error unmarshalling network config: {failure}",

@@ -14,6 +14,7 @@ from collections.abc import Set as AbstractSet
 from functools import cache, partial
 from typing import Annotated, Any, Final, Literal, Union, cast, get_args, get_origin
 
+from cnisdk._document import Repetitive
 from cnisdk._problems import Problem, Problems, expected, shown
 from cnisdk._result import Dns
 from cnisdk._scalars import ADDRESSES, HOOKS, UNIONS, Hook, anything, read_dns, refuse
@@ -166,7 +167,11 @@ def _mapping(annotation: Any) -> Hook:
             raise refuse("an object", value)
         items = cast("dict[str, object]", value)
         keys = _collected((name, partial(from_text, annotation=key_type), name) for name in items)
-        return dict(zip(keys, _collected((n, each, v) for n, v in items.items()), strict=True))
+        values = _collected((n, each, v) for n, v in items.items())
+        read = dict(zip(keys, values, strict=True))
+        if isinstance(value, Repetitive):
+            return value.with_values(read)
+        return read
 
     return hook
 

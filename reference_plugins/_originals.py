@@ -14,6 +14,10 @@ import cnisdk
 from cnisdk import errors
 
 
+_OWN = {"sysctl", "network", "index"}
+"""Keys that Go's files do not have."""
+
+
 def first(
     directory: str, attachment: cnisdk.Attachment, index: int, found: dict[str, Any]
 ) -> dict[str, Any]:
@@ -30,7 +34,11 @@ def first(
 
 def load(directory: str, attachment: cnisdk.Attachment) -> dict[str, Any] | None:
     """What was saved; None when there is nothing that can be read."""
-    return _read(_path(directory, attachment))
+    for path in _paths(directory, attachment):
+        found = _read(path)
+        if found is not None:
+            return found
+    return None
 
 
 def save(directory: str, attachment: cnisdk.Attachment, originals: dict[str, Any]) -> None:
@@ -39,7 +47,7 @@ def save(directory: str, attachment: cnisdk.Attachment, originals: dict[str, Any
     Raises:
         errors.IoFailure: writing failed (code 5).
     """
-    path = _path(directory, attachment)
+    path = _path(directory, attachment, alone=not originals.keys() - _OWN)
     scratch = f"{path}.new"
     try:
         _make(directory, 0o700)
@@ -59,14 +67,14 @@ def save(directory: str, attachment: cnisdk.Attachment, originals: dict[str, Any
 
 def remove(directory: str, attachment: cnisdk.Attachment) -> None:
     """Forget the originals."""
-    for path in (_path(directory, attachment), f"{_path(directory, attachment)}.new"):
+    for path in [each + end for each in _paths(directory, attachment) for end in ("", ".new")]:
         with suppress(FileNotFoundError, NotADirectoryError):
             os.unlink(path)
 
 
 def retain(directory: str, network: str, valid: frozenset[cnisdk.Attachment]) -> None:
     """Forget the originals of a network's attachments that are not valid any more."""
-    kept = {_path(directory, each) for each in valid}
+    kept = {path for each in valid for path in _paths(directory, each)}
     try:
         paths = [os.path.join(directory, name) for name in os.listdir(directory)]
     except (FileNotFoundError, NotADirectoryError):
@@ -84,8 +92,14 @@ def _make(directory: str, mode: int) -> None:
             os.mkdir(directory, mode)
 
 
-def _path(directory: str, attachment: cnisdk.Attachment) -> str:
-    return os.path.join(directory, f"{attachment.container_id}_{attachment.ifname}.json")
+def _paths(directory: str, attachment: cnisdk.Attachment) -> list[str]:
+    return [_path(directory, attachment, alone=alone) for alone in (False, True)]
+
+
+def _path(directory: str, attachment: cnisdk.Attachment, *, alone: bool) -> str:
+    """The file; Go has none for sysctls alone, so that these do not get in the way of one of Go's."""
+    end = ":sysctl.json" if alone else ".json"  # no interface is called "eth0:sysctl"
+    return os.path.join(directory, f"{attachment.container_id}_{attachment.ifname}{end}")
 
 
 def _read(path: str) -> dict[str, Any] | None:

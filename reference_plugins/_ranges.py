@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 import attrs
 
 import cnisdk
-from cnisdk import errors
+from cnisdk import errors, versions
 
 
 _PROBES = 32
@@ -190,13 +190,13 @@ class _Line:
 
 
 def range_sets(
-    sources: Iterable[tuple[str, Sequence[RangeConf]]], *, many_per_family: bool = True
+    sources: Iterable[tuple[str, Sequence[RangeConf]]], cni_version: str = versions.NEWEST
 ) -> tuple[RangeSet, ...]:
     """Read and check range sets.
 
     Args:
         sources: JSON path and ranges of each set; a path ending in "]" is that of a list.
-        many_per_family: False before specification 0.3.0, whose results hold one address per family.
+        cni_version: Before 0.3.0 a result holds one address per family.
 
     Raises:
         errors.InvalidConfig: names the JSON path and the value (code 7).
@@ -214,11 +214,13 @@ def range_sets(
                     f"{one.path}: range set overlaps with {other.path}: {left} and {right}"
                 )
     for version in (4, 6):
-        if not many_per_family and sum(each.version == version for each in sets) > 1:
+        if (
+            not versions.has_many_addresses(cni_version)
+            and sum(each.version == version for each in sets) > 1
+        ):
             raise errors.InvalidConfig(
-                f"ipam: more than one range set of IPv{version}: this CNI version does not support "
-                "more than 1 address per family",
-                details="use cniVersion 0.3.0 or newer",
+                f"CNI version {cni_version} does not support more than 1 address per family",
+                details=f"ipam has more than one range set of IPv{version}; use cniVersion 0.3.0 or newer",
             )
     return tuple(sets)
 

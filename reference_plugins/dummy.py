@@ -23,6 +23,13 @@ class DummyConf(cnisdk.NetConf):
         description="Hardware address of the interface.",
     )
 
+    def __attrs_post_init__(self) -> None:
+        if self.ipam is None:
+            raise errors.InvalidConfig(
+                "dummy interface requires an IPAM configuration",
+                details='add a section such as {"ipam": {"type": "host-local"}}',
+            )
+
 
 class Dummy(cnisdk.Plugin[DummyConf]):
     """Give containers a dummy interface: addresses without a wire."""
@@ -30,7 +37,6 @@ class Dummy(cnisdk.Plugin[DummyConf]):
     @on.add
     def attach(self, op: cnisdk.Add[DummyConf]) -> cnisdk.Result:
         """Make the interface, ask IPAM, configure it."""
-        _require_ipam(op.config)
         made = op.host.add_dummy(op.ifname, into=op.netns, mac=op.config.mac, mtu=op.config.mtu)
         return _interface.configured(op, made)
 
@@ -43,18 +49,4 @@ class Dummy(cnisdk.Plugin[DummyConf]):
     @on.check
     def verify(self, op: cnisdk.Check[DummyConf]) -> None:
         """Compare the interface with the result, routes included."""
-        _require_ipam(op.config)
         _interface.verified(op, "dummy")
-
-    @on.status
-    def ready(self, op: cnisdk.Status[DummyConf]) -> None:
-        """Refuse a configuration that no ADD could use."""
-        _require_ipam(op.config)
-
-
-def _require_ipam(cfg: DummyConf) -> None:
-    if cfg.ipam is None:
-        raise errors.InvalidConfig(
-            "dummy interface requires an IPAM configuration",
-            details='add a section such as {"ipam": {"type": "host-local"}}',
-        )

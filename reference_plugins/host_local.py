@@ -8,7 +8,7 @@ from __future__ import annotations
 from ipaddress import ip_interface
 
 import cnisdk
-from cnisdk import errors, on, versions
+from cnisdk import errors, on
 from reference_plugins._ranges import RangeConf, RangeSet, range_sets
 from reference_plugins._resolv_conf import read_resolv_conf
 
@@ -73,7 +73,7 @@ class HostLocalConf(cnisdk.IpamConf):
             )
             sources.append(("ipam", (legacy,)))
         sources += [(f"ipam.ranges[{i}]", each) for i, each in enumerate(self.ranges)]
-        return range_sets(sources, many_per_family=versions.has_many_addresses(cni_version))
+        return range_sets(sources, cni_version)
 
     def requested(self) -> dict[cnisdk.IpAddress, str]:
         """Addresses asked for, and by which input; CNI_ARGS gives way to args.cni (CONVENTIONS.md)."""
@@ -108,7 +108,7 @@ class HostLocal(cnisdk.IpamPlugin[HostLocalConf]):
             for index, each in enumerate(sets):
                 wanted = requested.get(index)
                 if wanted is not None:
-                    _refuse_unfit(wanted, each, pool, held, _name(index, each, store))
+                    _refuse_unfit(wanted, each, pool, held, index)
                 else:
                     # Held since before a reboot, which the container did not survive: the same again.
                     wanted = next((ip for ip in held.addresses if _fits(ip, each)), None)
@@ -173,12 +173,13 @@ class HostLocal(cnisdk.IpamPlugin[HostLocalConf]):
             taken = store.taken()
         except errors.IoFailure as failure:
             raise errors.PluginNotAvailable(failure.msg, details=failure.details) from failure
-        for index, each in enumerate(sets):
+        for each in sets:
             # Counting is for the rare case that there can be as many.
             if len(taken) >= each.size and each.used(taken) >= each.size:
                 raise errors.PluginNotAvailable(
-                    f"no IP addresses available in {_name(index, each, store)}",
-                    details=f"{each.size} of {each.size} addresses are taken{_stale(store)}",
+                    f"no IP addresses available in range set: {each}",
+                    details=f"{each.size} of {each.size} addresses of network {store.network} are taken"
+                    f"{_stale(store)}",
                 )
 
 
@@ -217,7 +218,7 @@ def _assign(
                 else "it is in no range set: " + "; ".join(map(str, sets))
             )
             raise errors.InvalidConfig(
-                f"{source}: failed to allocate all requested IPs: {address}", details=reason
+                f"failed to allocate all requested IPs: {address}", details=f"{source}: {reason}"
             )
         assigned[free[0]] = address
     return assigned
@@ -227,11 +228,13 @@ def _refuse_second(
     attachment: cnisdk.Attachment, held: cnisdk.Held, sets: tuple[RangeSet, ...]
 ) -> None:
     for address in held.addresses:
-        if any(address in each for each in sets):
+        index = next((index for index, each in enumerate(sets) if address in each), None)
+        if index is not None:
             raise DuplicateAllocation(
-                f"{address} has been allocated to {attachment.container_id}/{attachment.ifname} "
-                f"on network {attachment.network}, duplicate allocation is not allowed",
-                details="the runtime must send DEL before another ADD",
+                f"failed to allocate for range {index}: {address} has been allocated to "
+                f"{attachment.container_id}, duplicate allocation is not allowed",
+                details=f"interface {attachment.ifname} on network {attachment.network}; the runtime "
+                "must send DEL before another ADD",
             )
 
 
@@ -240,16 +243,18 @@ def _refuse_unfit(
     of: RangeSet,
     pool: cnisdk.LockedReservations,
     held: cnisdk.Held,
-    name: str,
+    index: int,
 ) -> None:
     range_ = of.range_of(address)
     if range_ is not None and address == range_.gateway:
         raise errors.InvalidConfig(
-            f"requested IP {address} is the gateway of subnet {range_.subnet}", details=name
+            f"failed to allocate for range {index}: requested ip {address} is subnet's gateway",
+            details=f"the subnet is {range_.subnet}",
         )
     if address not in held.addresses and not pool.is_free(address):
         raise AddressInUse(
-            f"requested IP address {address} is not available in {name}",
+            f"failed to allocate for range {index}: requested IP address {address} is not available "
+            f"in range set {of}",
             details=f"it is held by {pool.holder(address)}",
         )
 
@@ -268,15 +273,11 @@ def _pick(
         address = of.pick(last, pool.is_free, pool.taken)
     if address is None:
         raise NoFreeAddress(
-            f"no IP addresses available in {_name(index, of, store)}",
-            details=f"{of.size} of {of.size} addresses are taken{_stale(store)}; retry when "
-            "containers have gone, enlarge the range, or run GC if containers vanished without DEL",
+            f"failed to allocate for range {index}: no IP addresses available in range set: {of}",
+            details=f"{of.size} of {of.size} addresses of network {store.network} are taken"
+            f"{_stale(store)}; retry when containers have gone, enlarge the range, or run GC if containers vanished without DEL",
         )
     return address
-
-
-def _name(index: int, of: RangeSet, store: cnisdk.Reservations) -> str:
-    return f"range set {index} of network {store.network}: {of}"
 
 
 def _ip(address: cnisdk.IpAddress, of: RangeSet) -> cnisdk.Ip:

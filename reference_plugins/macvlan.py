@@ -71,6 +71,11 @@ class Macvlan(cnisdk.Plugin[MacvlanConf]):
             raise errors.CniError(
                 f"container macvlan mode {link.mode} does not match expected value: {wanted}"
             )
+        queue = op.config.bcqueuelen
+        if queue and link.bcqueuelen and link.bcqueuelen != queue:
+            raise errors.CniError(
+                f'macvlan "{op.ifname}": bcqueuelen is {link.bcqueuelen}, not {queue}'
+            )
         _master.expect_same(op, link)
 
     @on.status

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from ipaddress import ip_address, ip_interface
 
 import attrs
@@ -14,7 +15,7 @@ from cnisdk import errors, on, versions
 class StaticAddress:
     """One entry of ``addresses``."""
 
-    address: cnisdk.IpInterface
+    address: str
     """Address in CIDR notation."""
     gateway: cnisdk.IpAddress | None = None
     """Gateway of its subnet."""
@@ -38,25 +39,41 @@ class StaticConf(cnisdk.IpamConf):
         default="",
         description="Gateways, separated by commas, for the addresses in whose subnet they are.",
     )
-    arg_ips: tuple[cnisdk.IpInterface, ...] = cnisdk.arg(
+    arg_ips: tuple[str, ...] = cnisdk.arg(
         "ips", default=(), description="Addresses that replace the configured ones."
     )
-    runtime_ips: tuple[cnisdk.IpInterface, ...] = cnisdk.capability(
+    runtime_ips: tuple[str, ...] = cnisdk.capability(
         "ips", default=(), description="Addresses that replace all others."
     )
 
-    def ips(self, cni_version: str) -> tuple[cnisdk.Ip, ...]:
-        """The addresses to assign, those of the most specific input."""
-        replaced = self.runtime_ips or self.arg_ips
-        if replaced:
-            found = [cnisdk.Ip(address) for address in replaced]
-        else:
-            gateways = [_gateway(text) for text in _split(self.arg_gateway)]
-            found = [cnisdk.Ip(each.address, each.gateway) for each in self.addresses]
-            found += [cnisdk.Ip(_cidr(text)) for text in _split(self.arg_ip)]
-            found = [_with_gateway(ip, gateways) for ip in found]
-        _check_count(found, cni_version)
-        return tuple(found)
+    def ips(self) -> tuple[cnisdk.Ip, ...]:
+        """The addresses to assign, those of the most specific input.
+
+        Raises:
+            errors.InvalidConfig: names what is no address, in the words of the Go plugin.
+        """
+        for source, texts in (("runtimeConfig", self.runtime_ips), ("args.cni", self.arg_ips)):
+            if texts:
+                what = "an entry in the 'ips' field is NOT"
+                return tuple(
+                    cnisdk.Ip(_cidr(text, what, f"{source}.ips[{index}]"))
+                    for index, text in enumerate(texts)
+                )
+        gateways = [_gateway(text) for text in _split(self.arg_gateway)]
+        found = [
+            cnisdk.Ip(
+                _cidr(
+                    each.address,
+                    "the 'address' field is expected to be",
+                    f"ipam.addresses[{index}].address",
+                ),
+                each.gateway,
+            )
+            for index, each in enumerate(self.addresses)
+        ]
+        what = "the 'ip' field is expected to be"
+        found += [cnisdk.Ip(_cidr(text, what, "CNI_ARGS IP")) for text in _split(self.arg_ip)]
+        return tuple(_with_gateway(ip, gateways) for ip in found)
 
 
 class Static(cnisdk.IpamPlugin[StaticConf], stateless=True):
@@ -66,7 +83,8 @@ class Static(cnisdk.IpamPlugin[StaticConf], stateless=True):
     def assign(self, op: cnisdk.Add[StaticConf]) -> cnisdk.Result:
         """Answer with the configured addresses; nothing is kept."""
         cfg = op.config
-        ips = cfg.ips(op.network.cni_version)
+        ips = cfg.ips()
+        _check_count(ips, op.network.cni_version)
         return cnisdk.Result(ips=ips, routes=cfg.routes, dns=cfg.dns or cnisdk.Dns())
 
     @on.delete
@@ -77,7 +95,7 @@ class Static(cnisdk.IpamPlugin[StaticConf], stateless=True):
     def verify(self, op: cnisdk.Check[StaticConf]) -> None:
         """Every configured address must be in prevResult, with its gateway."""
         assigned = {ip.address: ip.gateway for ip in op.prev_result.ips}
-        for ip in op.config.ips(op.network.cni_version):
+        for ip in op.config.ips():
             if ip.address not in assigned:
                 raise errors.CniError(
                     f"address {ip.address} is missing in prevResult",
@@ -89,19 +107,25 @@ class Static(cnisdk.IpamPlugin[StaticConf], stateless=True):
                     f"{assigned[ip.address]} in prevResult, not {ip.gateway}"
                 )
 
+    @on.status
+    def ready(self, op: cnisdk.Status[StaticConf]) -> None:
+        """Refuse what is no address; there may be none yet, for the runtime can give some."""
+        op.config.ips()
+
 
 def _split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _cidr(text: str) -> cnisdk.IpInterface:
+def _cidr(text: str, complaint: str, source: str) -> cnisdk.IpInterface:
     try:
         if "/" not in text or "%" in text:
             raise ValueError
         return ip_interface(text)
     except ValueError:
         raise errors.InvalidConfig(
-            f'CNI_ARGS IP: expected an address in CIDR notation, got "{text}"'
+            f"{complaint} in CIDR notation, got: '{text}'",
+            details=f"{source}: expected an address such as 10.1.0.5/24",
         ) from None
 
 
@@ -109,7 +133,9 @@ def _gateway(text: str) -> cnisdk.IpAddress:
     try:
         return ip_address(text)
     except ValueError:
-        raise errors.InvalidConfig(f'CNI_ARGS GATEWAY: invalid gateway address "{text}"') from None
+        raise errors.InvalidConfig(
+            f"invalid gateway address: {text}", details="CNI_ARGS GATEWAY"
+        ) from None
 
 
 def _with_gateway(ip: cnisdk.Ip, gateways: list[cnisdk.IpAddress]) -> cnisdk.Ip:
@@ -120,7 +146,7 @@ def _with_gateway(ip: cnisdk.Ip, gateways: list[cnisdk.IpAddress]) -> cnisdk.Ip:
     return attrs.evolve(ip, gateway=fitting[-1])
 
 
-def _check_count(ips: list[cnisdk.Ip], cni_version: str) -> None:
+def _check_count(ips: Sequence[cnisdk.Ip], cni_version: str) -> None:
     if not ips:
         raise errors.InvalidConfig(
             "ipam.addresses: no addresses to assign",

@@ -31,11 +31,17 @@ def _queue(_: object, _field: object, value: int | None) -> None:
         raise ValueError(f"must be 0 to 4294967295, got {value}")
 
 
+def _no_repetition(_: object, _field: object, value: Mapping[str, str] | None) -> None:
+    repeated = cnisdk.repeated_keys(value or {})
+    if repeated:
+        raise ValueError(f"duplicated sysctl keys are not allowed: {', '.join(repeated)}")
+
+
 @cnisdk.config
 class TuningConf(cnisdk.NetConf):
     """Configuration of the tuning plugin; all keys may also come in ``args.cni``, which wins."""
 
-    sysctl: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    sysctl: Mapping[str, str] = attrs.field(factory=dict[str, str], validator=_no_repetition)
     """Settings below net. and their values; IFNAME stands for the interface."""
     mac: str | None = attrs.field(default=None, validator=_validators.station)
     """Hardware address."""
@@ -57,7 +63,10 @@ class TuningConf(cnisdk.NetConf):
         description="Hardware address; wins over the key mac.",
     )
     arg_sysctl: Mapping[str, str] | None = cnisdk.arg(
-        "sysctl", default=None, description="Further settings, which win over those of the key."
+        "sysctl",
+        default=None,
+        validator=_no_repetition,
+        description="Further settings, which win over those of the key.",
     )
     arg_promisc: bool | None = cnisdk.arg(
         "promisc", default=None, description="Receive all packets."

@@ -100,7 +100,7 @@ def test_a_finding_tells_file_line_column_and_path(node, cnisdk):
         ("plugins/0/type", ..., "plugins[0].type", "type", "error"),
         ("plugins/0/type", "bin/bridge", "plugins[0].type", "type", "error"),
         ("plugins/0/type", "tuning", "plugins[0].type", "order", "error"),
-        ("plugins/1", {"type": "dummy", "ipam": {}}, "plugins[1].type", "order", "warning"),
+        ("plugins/1", {"type": "tap"}, "plugins[1].type", "order", "warning"),
         ("plugins/0/type", "host-local", "plugins[0].type", "ipam", "error"),
         ("plugins/0/ipam/type", "bridge", "plugins[0].ipam.type", "ipam", "error"),
         ("plugins/0/ipam/type", ..., "plugins[0].ipam", "ipam", "error"),

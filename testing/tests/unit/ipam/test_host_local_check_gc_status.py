@@ -142,7 +142,7 @@ def test_status_tells_exhaustion(host_local: Any, monkeypatch: pytest.MonkeyPatc
 
     assert answer.code == 50
     assert (
-        "range set 0 of network net: 10.1.2.1-10.1.2.6 5 of 5 addresses are taken" in answer.error
+        "available in range set: 10.1.2.1-10.1.2.6 5 of 5 addresses of network net" in answer.error
     )
     assert "GC" not in answer.error
 

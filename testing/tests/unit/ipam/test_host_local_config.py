@@ -159,10 +159,10 @@ def test_cni_args_give_way_to_args_cni(host_local: Any) -> None:
 @pytest.mark.parametrize(
     ("wanted", "code", "complaint"),
     [
-        (["10.9.9.9"], 7, "args.cni.ips: failed to allocate all requested IPs: 10.9.9.9 it is in no range set"),
-        (["10.1.2.8", "10.1.2.9"], 7, "10.1.2.9 range set 0 gives one address only, 10.1.2.8 was asked for first"),
-        (["10.1.2.1"], 7, "requested IP 10.1.2.1 is the gateway of subnet 10.1.2.0/24"),
-        (["10.1.2.2"], 11, "requested IP address 10.1.2.2 is not available in range set 0 of network net"),
+        (["10.9.9.9"], 7, "failed to allocate all requested IPs: 10.9.9.9 args.cni.ips: it is in no range set"),
+        (["10.1.2.8", "10.1.2.9"], 7, "10.1.2.9 args.cni.ips: range set 0 gives one address only, 10.1.2.8 was asked for first"),
+        (["10.1.2.1"], 7, "failed to allocate for range 0: requested ip 10.1.2.1 is subnet's gateway"),
+        (["10.1.2.2"], 11, "for range 0: requested IP address 10.1.2.2 is not available in range set 10.1.2.1-"),
         (["10.1.2.2"], 11, "held by container holder interface eth0 since "),
         (["10.1.2.255"], 7, "in no range set"),
         (["10.1.2.0"], 7, "in no range set"),

@@ -141,12 +141,12 @@ def test_a_missing_ipam_section_is_refused(static: Any, inputs: dict[str, Any]) 
 @pytest.mark.parametrize(
     ("ipam", "inputs", "complaint"),
     [
-        ({"addresses": [{"address": "10.0.0.1"}]}, {}, "ipam.addresses[0].address: expected an address in CIDR notation"),
+        ({"addresses": [{"address": "10.0.0.1"}]}, {}, "the 'address' field is expected to be in CIDR notation, got: '10.0.0.1' ipam.addresses[0].address"),
         ({"addresses": [{}]}, {}, "ipam.addresses[0].address: required"),
-        ({}, {"cni_args": "IP=10.0.0.1"}, 'CNI_ARGS IP: expected an address in CIDR notation, got "10.0.0.1"'),
-        ({}, {"args": {"cni": {"ips": ["10.0.0.1"]}}}, "args.cni.ips[0]: expected an address in CIDR notation"),
-        ({}, {"runtimeConfig": {"ips": ["10.0.0.1"]}}, "runtimeConfig.ips[0]: expected an address in CIDR notation"),
-        (CONF, {"cni_args": "GATEWAY=here"}, 'CNI_ARGS GATEWAY: invalid gateway address "here"'),
+        ({}, {"cni_args": "IP=10.0.0.1"}, "the 'ip' field is expected to be in CIDR notation, got: '10.0.0.1' CNI_ARGS IP"),
+        ({}, {"args": {"cni": {"ips": ["10.0.0.1"]}}}, "an entry in the 'ips' field is NOT in CIDR notation, got: '10.0.0.1' args.cni.ips[0]"),
+        ({}, {"runtimeConfig": {"ips": ["10.0.0.1"]}}, "an entry in the 'ips' field is NOT in CIDR notation, got: '10.0.0.1' runtimeConfig.ips[0]"),
+        (CONF, {"cni_args": "GATEWAY=here"}, "invalid gateway address: here CNI_ARGS GATEWAY"),
         ({"addresses": [{"address": "10.0.0.1/8", "gateway": "x"}]}, {}, "ipam.addresses[0].gateway"),
     ],
 )  # fmt: skip
