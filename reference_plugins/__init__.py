@@ -13,6 +13,7 @@ PLUGINS: Final = {
     "ipvlan": "reference_plugins.ipvlan:Ipvlan",
     "loopback": "reference_plugins.loopback:Loopback",
     "macvlan": "reference_plugins.macvlan:Macvlan",
+    "portmap": "reference_plugins.portmap:Portmap",
     "ptp": "reference_plugins.ptp:Ptp",
     "static": "reference_plugins.static:Static",
     "tap": "reference_plugins.tap:Tap",

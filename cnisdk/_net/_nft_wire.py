@@ -30,7 +30,7 @@ FAMILY_NAMES = {INET: "inet", IPV4: "ip", BRIDGE: "bridge", IPV6: "ip6"}
 
 _NETLINK_NETFILTER = 12
 _SOL_NETLINK, _CAP_ACK = 270, 10
-_REQUEST, _ACK, _DUMP, _DUMP_INTERRUPTED = 0x1, 0x4, 0x300, 0x10
+_REQUEST, ACK, DUMP, _DUMP_INTERRUPTED = 0x1, 0x4, 0x300, 0x10
 _ERROR, _DONE = 0x2, 0x3
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 _NFTABLES = 10
@@ -117,7 +117,7 @@ class Wire:
     def problem(self) -> str:
         """Why nf_tables cannot be used here; "" when it can."""
         try:
-            self._ask(_GETGEN, 0, b"", 0)
+            self.ask(_GETGEN, 0, b"", 0)
         except OSError as failure:
             if failure.errno == errno.EPERM:
                 return "no permission to read nftables (CAP_NET_ADMIN is needed)"
@@ -128,7 +128,7 @@ class Wire:
         """The chain's type and hook, such as ``nat postrouting 100``; "" without hook, None without chain."""
         wanted = _text(_CHAIN_TABLE, table) + _text(_CHAIN_NAME, chain)
         try:
-            reply = next(self._ask(_GETCHAIN, family, wanted, 0), b"")
+            reply = next(self.ask(_GETCHAIN, family, wanted, 0), b"")
         except OSError as failure:
             if failure.errno == errno.ENOENT or failure.errno in _NO_NFTABLES:
                 return None
@@ -157,7 +157,7 @@ class Wire:
         needle = containing.encode(errors="replace")
         for attempt in range(_ATTEMPTS):
             try:
-                replies = [m for m in self._ask(_GETRULE, family, wanted, _DUMP) if needle in m]
+                replies = [m for m in self.ask(_GETRULE, family, wanted, DUMP) if needle in m]
             except InterruptedError:
                 time.sleep(0.001 * 2**attempt)  # the rules changed while they were being read
                 continue
@@ -203,11 +203,11 @@ class Wire:
             if isinstance(each, WireRule):
                 kind = _DELRULE
                 payload = _text(_RULE_TABLE, each.table) + _text(_RULE_CHAIN, each.chain)
-                payload += _attribute(_RULE_HANDLE, struct.pack("!Q", each.handle))
+                payload += attribute(_RULE_HANDLE, struct.pack("!Q", each.handle))
             else:
                 kind = _DELCHAIN
                 payload = _text(_CHAIN_TABLE, each.table) + _text(_CHAIN_NAME, each.chain)
-            messages.append(_message(kind, sequence, each.family, _REQUEST | _ACK, payload))
+            messages.append(_message(kind, sequence, each.family, _REQUEST | ACK, payload))
         messages.append(_message(_BATCH_END, self._next(), 0, _REQUEST, b"", resource=_NFTABLES))
         self._socket.send(b"".join(messages))
         failed = 0
@@ -222,8 +222,19 @@ class Wire:
         if failed:
             raise OSError(failed, os.strerror(failed))
 
-    def _ask(self, kind: int, family: int, payload: bytes, flags: int) -> Iterator[bytes]:
-        """Replies to one request, as whole messages (a single one without `_DUMP`)."""
+    def ask(self, kind: int, family: int, payload: bytes, flags: int) -> Iterator[bytes]:
+        """Replies to one request, as whole messages (a single one without `DUMP`).
+
+        Args:
+            kind: Subsystem and message of nfnetlink.
+            family: NFPROTO_*.
+            payload: Attributes.
+            flags: `DUMP`, or `ACK` for a request without any other reply.
+
+        Raises:
+            InterruptedError: the tables changed during the dump.
+            OSError: the kernel refused.
+        """
         sequence = self._next()
         self._socket.send(_message(kind, sequence, family, _REQUEST | flags, payload))
         replies: list[bytes] = []
@@ -235,10 +246,12 @@ class Wire:
                 interrupted = interrupted or bool(reply_flags & _DUMP_INTERRUPTED)
                 if reply == _ERROR:
                     code = -struct.unpack_from("=i", body)[0]
+                    if not code:
+                        return iter(replies)
                     raise OSError(code, os.strerror(code))
                 if reply != _DONE:
                     replies.append(bytes(_HEADER.size) + body)
-                if reply == _DONE or not flags & _DUMP:
+                if reply == _DONE or not flags & DUMP:
                     if interrupted:
                         raise InterruptedError
                     return iter(replies)
@@ -279,9 +292,9 @@ def _message(
     return _HEADER.pack(length, kind, flags, sequence, 0) + generic + payload
 
 
-def _attribute(kind: int, value: bytes) -> bytes:
+def attribute(kind: int, value: bytes) -> bytes:
     return struct.pack("=HH", len(value) + 4, kind) + value + bytes(-len(value) % 4)
 
 
 def _text(kind: int, value: str) -> bytes:
-    return _attribute(kind, value.encode(errors="replace") + b"\0")
+    return attribute(kind, value.encode(errors="replace") + b"\0")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cnisdk._deadline import Deadline
     from cnisdk._net._rate_limit import Qdisc, Redirect
     from cnisdk._net._types import Address, KernelRoute, Link, PortVlan
-    from cnisdk._result import IpInterface
+    from cnisdk._result import IpAddress, IpInterface
 
 
 @attrs.frozen(kw_only=True)
@@ -138,6 +138,10 @@ class Kernel(Protocol):
 
     def routes(self) -> list[KernelRoute]:
         """All unicast routes of all tables but the local one."""
+        ...
+
+    def way_to(self, address: IpAddress) -> int | None:
+        """Index of the link packets to an address go by; that of lo for a local one, None without route."""
         ...
 
     def configure(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from cnisdk._deadline import Deadline
     from cnisdk._names import Attachment
+    from cnisdk._net._conntrack import Flow
     from cnisdk._net._nft_wire import Wire
     from cnisdk._net._rules import Also, FoundRule, RuleTable
     from cnisdk._net._rules_iptables import IptablesRules
@@ -48,6 +49,12 @@ class RuleFilter(Protocol):
 
     def rules(self, table: RuleTable, chains: Collection[str]) -> list[FoundRule]:
         """The rules of some chains, or of all."""
+        ...
+
+    def forget_flows(
+        self, version: int, protocol: str, port: int, unwanted: Callable[[Flow], bool]
+    ) -> int:
+        """Delete tracked connections to a port; returns how many."""
         ...
 
 
@@ -136,6 +143,21 @@ class KernelRules:
                 return self._rules_by_iptables().read(table, chains)
             wire = self._wire_if_any()
             return _rules_nft.read(wire, table, chains) if wire else []
+
+    def forget_flows(
+        self, version: int, protocol: str, port: int, unwanted: Callable[[Flow], bool]
+    ) -> int:
+        """See `RuleFilter.forget_flows`."""
+        from cnisdk._net import _conntrack
+
+        number = _conntrack.PROTOCOLS[protocol]
+        with self._explained(f"forget connections to {protocol} port {port}"):
+            return _conntrack.forget(
+                self._wire(),
+                version,
+                port,
+                lambda flow: flow.protocol == number and unwanted(flow),
+            )
 
     def _rules_by_iptables(self) -> IptablesRules:
         from cnisdk._net._rules_iptables import IptablesRules

@@ -10,7 +10,9 @@ from cnisdk._net._filtering import FilterVerbs
 
 if TYPE_CHECKING:
     from cnisdk._names import Attachment
+    from cnisdk._net._conntrack import Flow
     from cnisdk._net._rules import Also, FoundRule, RuleTable
+    from cnisdk._result import IpAddress
 
 
 class RuleVerbs(FilterVerbs):
@@ -98,6 +100,46 @@ class RuleVerbs(FilterVerbs):
             chains: The chains to read; all of the table when empty.
         """
         return self.firewall.rules(table, chains)
+
+    def forget_flows(
+        self,
+        version: int,
+        protocol: str,
+        port: int,
+        *,
+        address: IpAddress | None = None,
+        answered_by: IpAddress | None = None,
+        not_answered_by: IpAddress | None = None,
+    ) -> int:
+        """Forget connections (conntrack) to a port of this host, so that their next packet meets the rules.
+
+        Args:
+            version: 4 or 6.
+            protocol: ``tcp``, ``udp`` or ``sctp``.
+            port: The port their first packet was sent to.
+            address: The address it was sent to; None for any address of this namespace.
+            answered_by: Only connections that this address answers, whatever they were sent to.
+            not_answered_by: Not those that this address answers.
+
+        Returns:
+            How many there were.
+
+        Raises:
+            errors.CniError: the kernel refused (code 999).
+        """
+
+        def unwanted(flow: Flow) -> bool:
+            if answered_by is not None:
+                return flow.answered_by == answered_by
+            if flow.answered_by == not_answered_by:
+                return False
+            return flow.destination == address if address else self._is_own(flow.destination)
+
+        return self.firewall.forget_flows(version, protocol, port, unwanted)
+
+    def _is_own(self, address: IpAddress) -> bool:
+        link = self.link_towards(address)
+        return link is not None and link.name == "lo"
 
     def firewall_backend(self) -> str:
         """``nftables`` where it can be used, else ``iptables``.

@@ -11,7 +11,7 @@ from cnisdk import errors
 from cnisdk._deadline import Deadline
 from cnisdk._net._protocol import Kernel
 from cnisdk._net._types import Link
-from cnisdk._result import Interface
+from cnisdk._result import Interface, IpAddress
 
 
 if TYPE_CHECKING:
@@ -71,6 +71,16 @@ class Space:
             errors.CniError: there is no such link.
         """
         return self._shown(self.expect_link(name))
+
+    def link_towards(self, address: IpAddress) -> Link | None:
+        """The link that packets to an address leave by; None when there is no route.
+
+        Args:
+            address: The destination; one of this namespace's own addresses gives the link ``lo``.
+        """
+        with self._named(f"route to {address}"):
+            index = self.kernel.way_to(address)
+            return None if index is None else self.kernel.link_by_index(index)
 
     def expect_link(
         self,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from cnisdk._net._types import MAIN_TABLE, Address, KernelRoute
-from cnisdk._result import IpInterface
+from cnisdk._result import IpAddress, IpInterface
 from cnisdk.testing._state import LinkState
 
 
@@ -122,6 +122,18 @@ class FakeAddresses:
             self._keep(name, [each for each in present if each.version == 4])
 
     # ---- routes ---------------------------------------------------------------------------------
+
+    def way_to(self, address: IpAddress) -> int | None:
+        """The link of the most specific route."""
+        own = {each.ip for name in self.by_name for each in self._present(name)}
+        if address in own or address.is_loopback:
+            return self.index("lo")
+        fitting = [
+            each for each in self.routes() if address in each.dst and each.table == MAIN_TABLE
+        ]
+        if not fitting:
+            return None
+        return max(fitting, key=lambda each: (each.dst.prefixlen, -each.priority)).index
 
     def routes(self) -> list[KernelRoute]:
         """All routes."""

@@ -20,7 +20,7 @@ from cnisdk._net._types import Address, KernelRoute, Link, PortVlan
 if TYPE_CHECKING:
     from cnisdk._deadline import Deadline
     from cnisdk._net._protocol import ContainerLinkSpec, Kernel, PeerSpec
-    from cnisdk._result import IpInterface
+    from cnisdk._result import IpAddress, IpInterface
 
 _GROUP_LINK, _GROUP_ADDR6 = 1 << 0, 1 << 8
 _CLOSED = -1
@@ -159,6 +159,16 @@ class NetlinkKernel(Shaping):
             for message in self._netlink.dump(_requests.dump_routes(version)):
                 found += _answers.routes(message)
         return found
+
+    def way_to(self, address: IpAddress) -> int | None:
+        """Index of the link packets to an address go by; that of lo for a local one, None without route."""
+        try:
+            (answers,) = self._netlink.batch([_requests.get_route(address)])
+        except KernelRefusal as refusal:
+            if refusal.errno in {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EINVAL, errno.EACCES}:
+                return None
+            raise
+        return _answers.way(answers[0]) if answers else None
 
     def configure(
         self,

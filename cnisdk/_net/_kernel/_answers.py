@@ -93,6 +93,12 @@ def routes(data: bytes) -> list[KernelRoute]:
     ]
 
 
+def way(data: bytes) -> int | None:
+    """The link a looked-up route goes by."""
+    index: int | None = _decoded(RouteMessage, data).get_attr("RTA_OIF")
+    return index
+
+
 def _decoded(message_class: Any, data: bytes) -> Any:
     message = message_class(data)
     message.decode()

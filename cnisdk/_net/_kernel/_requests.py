@@ -11,7 +11,7 @@ from cnisdk._net._types import IFA_F_NODAD, IFA_F_NOPREFIXROUTE, KernelRoute
 
 if TYPE_CHECKING:
     from cnisdk._net._protocol import ContainerLinkSpec, Kernel, PeerSpec
-    from cnisdk._result import IpInterface
+    from cnisdk._result import IpAddress, IpInterface
 
 FAMILY = {4: 2, 6: 10}
 IPVLAN_MODES = ("l2", "l3", "l3s")
@@ -168,6 +168,13 @@ def remove_address(index: int, address: IpInterface) -> bytearray:
 def dump_routes(version: int) -> bytearray:
     """Ask for the routes of IPv4 or IPv6."""
     return request(RouteMessage, _GETROUTE, fields={"family": FAMILY[version]}, flags=_DUMP)
+
+
+def get_route(address: IpAddress) -> bytearray:
+    """Ask which way packets to an address go."""
+    attrs: Attributes = [("RTA_DST", str(address))]
+    fields = {"family": FAMILY[address.version], "dst_len": address.max_prefixlen}
+    return _request(RouteMessage, _GETROUTE, fields=fields, attrs=attrs)
 
 
 def new_route(index: int, route: KernelRoute) -> bytearray:

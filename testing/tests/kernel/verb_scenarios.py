@@ -325,6 +325,22 @@ described(lambda w: w.host.retain_rules("mynet", [OTHER], [rules_of(ME)]))
 described(lambda w: w.host.retain_rules("other", [], [rules_of(ME)]))
 described(lambda w: w.rollback.run(RuntimeError()))
 scenario(lambda w: w.host.firewall_backend())
+scenario(lambda w: w.host.forget_flows(4, "udp", 53))
+scenario(lambda w: (w.host.set_up("lo"), w.host.link_towards(ip_address("127.0.0.1"))))
+scenario(lambda w: (w.host.set_up("lo"), w.host.link_towards(ip_address("::1"))))
+scenario(lambda w: w.host.link_towards(ip_address("10.1.0.5")))
+scenario(lambda w: (pair(w), w.k.way_to(ip_address("10.1.0.5"))))
+
+
+@scenario
+def the_way_to_a_container(w: World) -> object:
+    added(w, "10.1.0.5/24")
+    w.host.ensure_address("br0", ip_interface("10.1.0.1/24"))
+    w.host.set_up("br0")
+    return (
+        w.host.link_towards(ip_address("10.1.0.5")),
+        w.host.link_towards(ip_address("10.1.0.1")),
+    )
 
 
 # ---- what only the lab's kernel has -------------------------------------------------------------

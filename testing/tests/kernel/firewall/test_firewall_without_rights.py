@@ -107,7 +107,7 @@ def test_nfnetlink_without_nf_tables_is_nothing_to_clean_up(
     def refuse(*_: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(_nft_wire.Wire, "_ask", refuse)
+    monkeypatch.setattr(_nft_wire.Wire, "ask", refuse)
     firewall = KernelFirewall(netns.fd)
 
     firewall.remove_masquerade(attachment)
@@ -145,7 +145,7 @@ def test_rules_changing_all_the_time_are_read_again(
     """F1: an interrupted dump is repeated, and its partial answer is not used (W-NL-1)."""
     firewall = KernelFirewall(netns.fd)
     firewall.add_masquerade(attachment, addresses, backend="nftables")
-    original = _nft_wire.Wire._ask
+    original = _nft_wire.Wire.ask
     calls: list[int] = []
 
     def interrupted(self: _nft_wire.Wire, kind: int, family: int, what: bytes, flags: int) -> Any:
@@ -154,7 +154,7 @@ def test_rules_changing_all_the_time_are_read_again(
             raise InterruptedError
         return original(self, kind, family, what, flags)
 
-    monkeypatch.setattr(_nft_wire.Wire, "_ask", interrupted)
+    monkeypatch.setattr(_nft_wire.Wire, "ask", interrupted)
 
     firewall.expect_masquerade(attachment, addresses, backend="nftables")
     assert len(calls) > 4

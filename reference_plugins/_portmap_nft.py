@@ -1,0 +1,110 @@
+"""The rules of portmap in nftables.
+
+Table, shared chains and comments are the Go plugin's, whose DEL so removes what forwards here. Its comment,
+the container id, does not tell networks apart (W-PM-3). So each rule jumps to a chain that is named after the
+attachment, and conditions stand in the rule that jumps, never in a shared one (W-PM-2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import cnisdk
+from cnisdk import Rule, RuleTable
+from reference_plugins._port_mapping import Forward
+
+
+if TYPE_CHECKING:
+    from reference_plugins.portmap import PortmapConf
+
+ENTRY = "hostports"
+_LONGEST_COMMENT = 128
+_SHARED = [
+    # GHSA-jv3w-x3r3-g6rm: what is not sent to this host is none of our business.
+    Rule("prerouting", "fib daddr type local jump hostports_all"),
+    Rule("output", "fib daddr type local jump hostports_all"),
+    Rule("hostports_all", "jump hostip_hostports"),
+    Rule("hostports_all", "jump hostports"),
+]
+
+
+def places(attachment: cnisdk.Attachment) -> list[RuleTable]:
+    """Where the attachment's rules are, in both families."""
+    return [_table(family, attachment) for family in ("ip", "ip6")]
+
+
+def tables(
+    _host: cnisdk.Namespace,
+    attachment: cnisdk.Attachment,
+    forwards: Sequence[Forward],
+    cfg: PortmapConf,
+) -> list[RuleTable]:
+    """What ADD makes."""
+    return [_table(each.family, attachment, _rules(attachment, each, cfg)) for each in forwards]
+
+
+def made_by_go(
+    attachment: cnisdk.Attachment, addresses: Sequence[cnisdk.IpAddress]
+) -> Callable[[cnisdk.FoundRule], bool]:
+    """Tells rules the Go plugin made for this container.
+
+    Args:
+        attachment: The container; the comment does not tell the network (W-PM-3).
+        addresses: Its addresses on the network, which do; where there are none, any network's.
+    """
+    ends = [end for ip in addresses for end in (f" {ip}", f" {ip}:", f"[{ip}]:")]
+
+    def made(rule: cnisdk.FoundRule) -> bool:
+        mine = not rule.target and rule.comment == attachment.container_id
+        words = [f"{statement} " for statement in rule.text]
+        return mine and (not ends or any(end in word for end in ends for word in words))
+
+    return made
+
+
+def _table(family: str, attachment: cnisdk.Attachment, rules: Sequence[Rule] = ()) -> RuleTable:
+    return RuleTable(
+        family=family,
+        name="cni_hostport",
+        comment="CNI portmap plugin",
+        chains={
+            "hostports": "",
+            "hostip_hostports": "",
+            "hostports_all": "",
+            "prerouting": "nat prerouting -100",
+            "output": "nat output -100",
+            "masquerading": "nat postrouting 100",
+        },
+        shared=_SHARED,
+        own_chains=_own(attachment),
+        rules=rules,
+    )
+
+
+def _own(attachment: cnisdk.Attachment) -> tuple[str, str]:
+    return f"dnat-{attachment.key}", f"masq-{attachment.key}"
+
+
+def _rules(attachment: cnisdk.Attachment, forward: Forward, cfg: PortmapConf) -> list[Rule]:
+    container, ip = forward.container, forward.family
+    dnat, masquerade = _own(attachment)
+    cid = attachment.container_id
+    comment = cid if len(cid) <= _LONGEST_COMMENT else None
+    conditions = cfg.conditions_v4 if container.version == 4 else cfg.conditions_v6
+    rules: list[Rule] = []
+    for place, target in forward.places():
+        match = f"{ip} daddr {place.address} " if place.address else ""
+        match += f"{place.proto} dport {place.port}"
+        jump = " ".join([*(conditions or ()), match, f"jump {dnat}"])
+        rules += [Rule(ENTRY, jump, comment), Rule(dnat, f"{match} dnat to {target}")]
+    sources: list[str] = []
+    if cfg.snat:
+        # W-PM-11: neighbours too, whose answers would not come back through the host.
+        sources = ["" if cfg.masq_all else f"{ip} saddr {container.network} "]
+        sources += ["ip saddr 127.0.0.1 "] if ip == "ip" and not cfg.masq_all else []
+        rules.append(Rule(masquerade, "ct status dnat masquerade"))
+    for source in sources:
+        jump = f"{source}{ip} daddr {container.ip} jump {masquerade}"
+        rules.append(Rule("masquerading", jump, comment))
+    return rules

@@ -1,0 +1,220 @@
+"""Forward ports of the host to a container, by nftables or iptables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from ipaddress import ip_address
+from typing import Any
+
+import attrs
+
+import cnisdk
+from cnisdk import errors, on
+from reference_plugins import _port_claims, _portmap_iptables, _portmap_nft
+from reference_plugins._port_mapping import Forward, Mapping, Place
+
+
+_LAYOUTS: dict[str, Any] = {"nftables": _portmap_nft, "iptables": _portmap_iptables}
+_VERSIONS = (4, 6)
+
+
+def _backend(_: object, _field: object, value: str | None) -> None:
+    if value is not None and value not in _LAYOUTS:
+        raise ValueError(f'unrecognized backend "{value}"')
+
+
+def _bit(_: object, _field: object, value: int | None) -> None:
+    if value is not None and not 0 <= value <= 31:
+        raise ValueError("MasqMarkBit must be between 0 and 31")
+
+
+@cnisdk.config
+class PortmapConf(cnisdk.NetConf):
+    """Configuration of the portmap plugin."""
+
+    backend: str | None = attrs.field(default=None, validator=_backend)
+    """nftables or iptables; by default what the other keys are written for, else nftables where it is usable."""
+    snat: bool = True
+    """Masquerade what the container, its neighbours and the host itself send to a forwarded port."""
+    masq_all: bool = False
+    """Masquerade whatever is forwarded."""
+    conditions_v4: Sequence[str] | None = None
+    """Further words of each IPv4 rule, of nft or iptables: only such packets are forwarded."""
+    conditions_v6: Sequence[str] | None = None
+    """Further words of each IPv6 rule, of nft or iptables: only such packets are forwarded."""
+    mark_masq_bit: int | None = attrs.field(default=None, validator=_bit)
+    """iptables: the bit of the packet mark that asks for masquerading, 0 to 31; 13 by default."""
+    external_set_mark_chain: str | None = None
+    """iptables: the chain of somebody else who sets a mark and masquerades by it."""
+    port_mappings: Sequence[Mapping] = cnisdk.capability(
+        "portMappings", factory=list[Mapping], description="The ports to forward."
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if self.external_set_mark_chain is not None and self.mark_masq_bit is not None:
+            raise ValueError("Cannot specify externalSetMarkChain and markMasqBit")
+        for backend in _LAYOUTS:
+            foreign = self._keys_for(backend)
+            if self.backend not in {None, backend} and foreign:
+                raise ValueError(
+                    f"{self.backend} backend was requested but configuration contains "
+                    f"{backend}-specific options [{' '.join(foreign)}]"
+                )
+
+    def _keys_for(self, backend: str) -> list[str]:
+        """The keys that only this backend understands."""
+        found = ["externalSetMarkChain"] if self.external_set_mark_chain is not None else []
+        found = found if backend == "iptables" else []
+        conditions = {"conditionsV4": self.conditions_v4, "conditionsV6": self.conditions_v6}
+        for key, words in conditions.items():
+            if words and (words[0][:1] in {"-", "!"}) == (backend == "iptables"):
+                found.append(key)
+        return found
+
+    def chosen(self, default: Callable[[], str]) -> str:
+        """The backend."""
+        if self.backend is not None:
+            return self.backend
+        return next((each for each in _LAYOUTS if self._keys_for(each)), "") or default()
+
+    def forwards(self, prev: cnisdk.Result, ifname: str) -> list[Forward]:
+        """What is to be forwarded, an entry for each family with an address.
+
+        Raises:
+            errors.CniError: the interface has no address.
+        """
+        found: dict[int, cnisdk.IpInterface] = {}
+        for ip in prev.ips:
+            place = None
+            if ip.interface is not None and 0 <= ip.interface < len(prev.interfaces):
+                place = prev.interfaces[ip.interface]
+            if place is None or (place.name == ifname and place.sandbox):
+                found.setdefault(ip.version, ip.address)
+        if not found:
+            raise errors.CniError(
+                f"portMappings: prevResult has no address of {ifname} to forward to"
+            )
+        return [Forward(found[v], self.port_mappings) for v in _VERSIONS if v in found]
+
+
+class Portmap(cnisdk.ChainedPlugin[PortmapConf]):
+    """Forward ports of the host to a container, by nftables or iptables."""
+
+    @on.add
+    def attach(self, op: cnisdk.ChainedAdd[PortmapConf]) -> cnisdk.Result:
+        """Refuse ports that others hold, forward, and have UDP clients look again."""
+        cfg = op.config
+        if not cfg.port_mappings:
+            return op.prev_result
+        forwards = cfg.forwards(op.prev_result, op.ifname)
+        layout = _LAYOUTS[cfg.chosen(op.host.firewall_backend)]
+        _port_claims.refuse_taken(op.host, op.attachment, forwards)
+        tables = layout.tables(op.host, op.attachment, forwards, cfg)
+        by_go = _portmap_nft.made_by_go(op.attachment, [each.container.ip for each in forwards])
+        op.host.add_rules(op.attachment, tables, also=by_go)
+        # Another ADD may have claimed a port meanwhile: whose rules come later loses.
+        _port_claims.refuse_taken(op.host, op.attachment, forwards, earlier_only=True)
+        made = {(table.backend, table.family) for table in tables}
+        others = [t for t in _places(op.attachment) if (t.backend, t.family) not in made]
+        op.host.remove_rules(op.attachment, others)
+        for forward in forwards:
+            if link := _local_link(op.host, forward, cfg):
+                op.host.set_sysctl(_route_localnet(link), "1")
+            for place, _ in forward.places():
+                _forget(op, forward.version, place, new=forward.container.ip)
+        return op.prev_result
+
+    @on.delete
+    def detach(self, op: cnisdk.Del[PortmapConf]) -> None:
+        """Remove the rules of either backend; nobody has to say which they were (W-PM-1, W-PM-7)."""
+        prev = op.prev_result
+        by_go = _portmap_nft.made_by_go(
+            op.attachment, [ip.address.ip for ip in prev.ips] if prev else []
+        )
+        for rule in op.host.remove_rules(op.attachment, _places(op.attachment), also=by_go):
+            if found := _port_claims.forwarded(rule):
+                place, old = found
+                _forget(op, 6 if rule.family == "ip6" else 4, place, old=ip_address(old))
+
+    @on.check
+    def verify(self, op: cnisdk.Check[PortmapConf]) -> None:
+        """Compare every rule, shared ones too (W-PM-5)."""
+        cfg = op.config
+        if not cfg.port_mappings:
+            return
+        forwards = cfg.forwards(op.prev_result, op.ifname)
+        layout = _LAYOUTS[cfg.chosen(lambda: _present(op) or op.host.firewall_backend())]
+        tables = layout.tables(op.host, op.attachment, forwards, cfg)
+        op.host.expect_rules(op.attachment, tables)
+        for forward in forwards:
+            link = _local_link(op.host, forward, cfg)
+            if link and op.host.sysctl(_route_localnet(link)) != "1":
+                raise errors.CniError(
+                    f"{_route_localnet(link)} is not 1: 127.0.0.1 does not lead to the container"
+                )
+
+    @on.gc
+    def collect(self, op: cnisdk.Gc[PortmapConf]) -> None:
+        """Remove the rules of attachments that are not valid any more, the Go plugin's included."""
+        network = op.network.name
+        valid = {
+            _portmap_iptables.comment(network, each.container_id) for each in op.valid_attachments
+        }
+        prefix = _portmap_iptables.comment(network, "").removesuffix('"')
+
+        def by_go(rule: cnisdk.FoundRule) -> bool:
+            return rule.comment.startswith(prefix) and rule.comment not in valid
+
+        nobody = cnisdk.Attachment(network, "", "")
+        tables = [attrs.evolve(table, own_chains=()) for table in _places(nobody)]
+        op.host.retain_rules(network, op.valid_attachments, tables, also=by_go)
+
+    @on.status
+    def ready(self, op: cnisdk.Status[PortmapConf]) -> None:
+        """Answer 50 when the backend cannot be used."""
+        backend = op.config.chosen(lambda: "")
+        if problem := op.host.firewall_problem(backend or None):
+            raise errors.PluginNotAvailable(problem)
+
+
+def _places(attachment: cnisdk.Attachment) -> list[cnisdk.RuleTable]:
+    return [table for layout in _LAYOUTS.values() for table in layout.places(attachment)]
+
+
+def _present(op: cnisdk.Check[PortmapConf]) -> str:
+    """The backend that has the attachment's rules; "" when none has."""
+    for table in _places(op.attachment):
+        if op.host.rules(table, table.own_chains):
+            return table.backend
+    return ""
+
+
+def _local_link(host: cnisdk.Namespace, forward: Forward, cfg: PortmapConf) -> str:
+    """The link that has to let through what 127.0.0.1 sends to the container; "" for none."""
+    if forward.version == 6 or not cfg.snat:
+        return ""
+    link = host.link_towards(forward.container.ip)
+    return link.name if link else ""
+
+
+def _route_localnet(link: str) -> str:
+    return f"ipv4/conf/{link}/route_localnet"
+
+
+def _forget(
+    op: cnisdk.Add[PortmapConf] | cnisdk.Del[PortmapConf],
+    version: int,
+    place: Place,
+    *,
+    new: cnisdk.IpAddress | None = None,
+    old: cnisdk.IpAddress | None = None,
+) -> None:
+    """Have UDP clients of a port meet the rules again."""
+    if place.proto != "udp":
+        return
+    try:
+        op.host.forget_flows(
+            version, "udp", place.port, address=place.address, answered_by=old, not_answered_by=new
+        )
+    except errors.CniError as failure:
+        op.log.warning("connections not forgotten", port=place.port, reason=str(failure))
