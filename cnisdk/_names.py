@@ -94,17 +94,6 @@ class Attachment:
         """Two hashes that name the attachment; a safe file name."""
         return f"{self.network_hash}-{self.instance_hash}"
 
-    def hashed_name(self, prefix: str, length: int, *, more: str = "") -> str:
-        """A name of bounded length, of network and container id alone, as the Go plugins make theirs.
-
-        Args:
-            prefix: What it starts with; the rest are hex digits of SHA-512.
-            length: Of the whole name, in characters.
-            more: A further text to tell names apart by, such as the interface's name.
-        """
-        text = self.network + self.container_id + more
-        return prefix + short_hash(text, length - len(prefix))
-
     @property
     def owner_tag(self) -> str:
         """The text that marks an object outside the container as this attachment's.

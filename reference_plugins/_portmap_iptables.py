@@ -75,7 +75,7 @@ def comment(network: str, container_id: str) -> str:
 def _names(attachment: cnisdk.Attachment) -> tuple[str, str]:
     """The Go plugin's, and the one for where another interface has that."""
     name = attachment.hashed_name
-    return name("CNI-DN-", _CHAIN), name("CNI-DN-", _CHAIN, more=attachment.ifname)
+    return name("CNI-DN-", _CHAIN), name("CNI-DN-", _CHAIN, ifname=True)
 
 
 def _table(

@@ -174,7 +174,7 @@ def get_route(address: IpAddress) -> bytearray:
     """Ask which way packets to an address go."""
     attrs: Attributes = [("RTA_DST", str(address))]
     fields = {"family": FAMILY[address.version], "dst_len": address.max_prefixlen}
-    return _request(RouteMessage, _GETROUTE, fields=fields, attrs=attrs)
+    return request(RouteMessage, _GETROUTE, fields=fields, attrs=attrs)
 
 
 def new_route(index: int, route: KernelRoute) -> bytearray:
