@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 
 if TYPE_CHECKING:
-    from cnisdk import capabilities, errors, on, versions
+    from cnisdk import capabilities, dhcp, errors, on, versions
     from cnisdk._config import IpamConf, NetConf, arg, capability, config, key
     from cnisdk._deadline import Deadline
     from cnisdk._document import repeated_keys
@@ -61,7 +61,7 @@ _HOME = {
     "Store": "_store._records",
 }  # fmt: skip
 """Public name -> the module it comes from."""
-_MODULES = ("capabilities", "errors", "on", "versions")
+_MODULES = ("capabilities", "dhcp", "errors", "on", "versions")
 
 __all__ = [
     "Add",
@@ -106,6 +106,7 @@ __all__ = [
     "capabilities",
     "capability",
     "config",
+    "dhcp",
     "errors",
     "key",
     "on",

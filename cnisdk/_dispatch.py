@@ -20,6 +20,8 @@ from cnisdk._result_json import encode
 if TYPE_CHECKING:
     from cnisdk._runtime import PluginSpec
 
+_BY_INTERFACE = frozenset({"dhcp"})
+"""IPAM plugins that give addresses back through the interface: their DEL comes while it is there."""
 VALID_ATTACHMENTS = "cni.dev/valid-attachments"
 ATTACHMENTS = "cni.dev/attachments"
 """What libcni sends along for readers of a draft of the specification."""
@@ -72,10 +74,14 @@ def _delete(spec: PluginSpec, call: Call) -> None:
     config, network, defect = _lenient_configuration(spec, call)
     operation: Del[Any] = Del(call, config, network, _kept_result(call), defect=defect)
     failures = Failures(f"{spec.name} DEL")
+    ipam = network.ipam if spec.kind == "interface" else None
+    by_interface = ipam is not None and ipam.type in _BY_INTERFACE
+    if by_interface:
+        failures.collect(operation.ipam.delete)
     failures.collect(lambda: _handler(spec, "DEL")(operation))
     if spec.kind == "interface":
         failures.collect(lambda: operation.host.remove_owned(operation.attachment))
-        if network.ipam is not None:
+        if ipam is not None and not by_interface:
             failures.collect(operation.ipam.delete)
     failures.raise_if_any()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -52,6 +52,12 @@ class AnyPlugin:
     stateless: ClassVar[bool] = False
     handlers: ClassVar[Mapping[str, str]] = {}
     """Verb -> name of the method that serves it."""
+    commands: ClassVar[Mapping[str, str]] = {}
+    """What the executable does when it is given arguments: the first one -> ``package.module:function``.
+
+    The function is called with the arguments after it and returns the exit status. So `dhcp daemon` starts
+    the daemon of the dhcp plugin.
+    """
     _system: System | None = None  # here too: an author's __init__ may forget about ours
 
     def __init_subclass__(
@@ -110,8 +116,29 @@ class AnyPlugin:
 
     @classmethod
     def main(cls) -> NoReturn:
-        """Serve the call this process was started for, then exit."""
+        """Serve the call or the command this process was started for, then exit."""
+        status = cls.run_command(sys.argv[1:])
+        if status is not None:
+            sys.exit(status)
         main(lambda: cls().spec())
+
+    @classmethod
+    def run_command(cls, arguments: Sequence[str]) -> int | None:
+        """Run the command named by the first argument, one of `commands`.
+
+        Args:
+            arguments: What followed the name of the executable.
+
+        Returns:
+            The exit status; None when it names no command, so that this is a call.
+        """
+        if not arguments or arguments[0] not in cls.commands:
+            return None
+        from importlib import import_module
+
+        module, _, name = cls.commands[arguments[0]].partition(":")
+        status: int = getattr(import_module(module), name)(arguments[1:])
+        return status
 
     def spec(self) -> PluginSpec:
         """What the runtime needs to know of this plugin."""

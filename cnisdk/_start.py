@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from io import BytesIO, FileIO
 from typing import BinaryIO, NoReturn, cast
 
@@ -14,12 +15,23 @@ def main(target: str, supported_versions: str) -> NoReturn:
         target: The plugin, as `cnisdk._launcher.load` takes it.
         supported_versions: Separated by commas.
     """
+    if len(sys.argv) > 1 and not os.environ.get("CNI_COMMAND"):
+        _run_command(target, sys.argv[1:])
     if os.environ.get("CNI_COMMAND") == "VERSION":
         os._exit(_answer_version(supported_versions.split(",")))
     from cnisdk._launcher import load
     from cnisdk._process import serve_process
 
     serve_process(lambda: load(target)().spec())
+
+
+def _run_command(target: str, arguments: list[str]) -> None:
+    """Run a command of the plugin's own, as in ``dhcp daemon``, and exit; other arguments mean nothing."""
+    from cnisdk._launcher import load
+
+    status: int | None = load(target).run_command(arguments)
+    if status is not None:
+        sys.exit(status)
 
 
 def _answer_version(supported: list[str]) -> int:

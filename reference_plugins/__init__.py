@@ -8,6 +8,7 @@ from typing import Final
 PLUGINS: Final = {
     "bandwidth": "reference_plugins.bandwidth:Bandwidth",
     "bridge": "reference_plugins.bridge:Bridge",
+    "dhcp": "reference_plugins.dhcp:Dhcp",
     "dummy": "reference_plugins.dummy:Dummy",
     "host-local": "reference_plugins.host_local:HostLocal",
     "ipvlan": "reference_plugins.ipvlan:Ipvlan",

@@ -12,9 +12,11 @@ busybox-static              | busybox-static      | tests with container runtime
 chromium                    | chromium            | tests of the HTML reports, in a browser
 containerd                  | containerd          | tests with containerd, by itself and as kubelet uses it
 containernetworking-plugins | /usr/lib/cni/bridge | interop tests against the Go plugins
+dnsmasq-base                | dnsmasq             | tests of dhcp, as a server
 iproute2                    | ip                  | kernel tests
 iptables                    | iptables            | tests of the iptables backend
 iputils-ping                | ping                | tests that send traffic
+kea-dhcp4-server            | kea-dhcp4           | tests of dhcp, as another server
 nftables                    | nft                 | tests of masquerading and of other nft rules
 podman                      | podman              | tests with podman
 runc                        | runc                | tests with container runtimes, which start containers by it

@@ -147,6 +147,10 @@ class Netlink:
                 raise
         return True
 
+    def fileno(self) -> int:
+        """The descriptor, for those who wait for several things."""
+        return self._socket.fileno()
+
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import cnisdk
-from cnisdk.cli import _doctor, _install, _lint, _plugins, _run, _schema, _trace
+from cnisdk.cli import _dhcp, _doctor, _install, _lint, _plugins, _run, _schema, _trace
 from cnisdk.cli._output import FAILED, complain
 
 
@@ -52,7 +52,7 @@ def _options(
     """Write, install, run and examine CNI plugins."""
 
 
-for _family in (_run, _lint, _schema, _install, _plugins, _trace, _doctor):
+for _family in (_run, _lint, _schema, _install, _plugins, _trace, _doctor, _dhcp):
     _family.register(app)
 
 

@@ -1,0 +1,185 @@
+"""What a plugin says to the daemon that keeps DHCP leases."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from cnisdk import errors
+from cnisdk._names import Attachment
+from cnisdk._result import Result
+from cnisdk._result_json import decode
+from cnisdk.versions import NEWEST
+
+
+if TYPE_CHECKING:
+    from cnisdk._deadline import Deadline
+
+DEFAULT_SOCKET: Final = "/run/cni/dhcp.sock"
+"""Where the daemon is reached unless a configuration says otherwise; the Go daemon's place."""
+_PROC_SELF = re.compile("^/proc/(thread-)?self/")
+_CODES: Final = {
+    each.code: each for each in (errors.TryAgainLater, errors.InvalidConfig, errors.IoFailure)
+}
+
+
+class NoDaemon(errors.TryAgainLater):
+    """Nobody answers at the daemon's socket; it may be started yet (11)."""
+
+
+class Daemon:
+    """The daemon that keeps DHCP leases, ``cnisdk dhcp-daemon``.
+
+    Args:
+        socket_path: Where it is reached.
+        deadline: Bounds every wait; the daemon is told what is left.
+    """
+
+    def __init__(self, socket_path: str, deadline: Deadline) -> None:
+        self.socket_path = socket_path
+        self._deadline = deadline
+
+    def allocate(
+        self, attachment: Attachment, netns: str, ipam: Mapping[str, Any], args: Mapping[str, str]
+    ) -> Result:
+        """The attachment's lease: the one it has, or a new one.
+
+        Args:
+            attachment: Whose.
+            netns: Path of the container's network namespace.
+            ipam: ``provide``, ``request`` and ``priority`` as in a configuration.
+            args: CNI_ARGS.
+
+        Returns:
+            The leased address, its routes and DNS settings.
+
+        Raises:
+            NoDaemon: nobody answers (code 11).
+            errors.CniError: no lease is to be had: ``error calling DHCP.Allocate: ...``.
+        """
+        found = self._call("Allocate", self._arguments(attachment, netns, ipam, args))
+        return decode(found, NEWEST, where="answer of the DHCP daemon")
+
+    def check(
+        self,
+        attachment: Attachment,
+        netns: str,
+        ipam: Mapping[str, Any],
+        args: Mapping[str, str],
+        addresses: Collection[str],
+    ) -> Result:
+        """The attachment's lease, once it is in order.
+
+        Args:
+            attachment: Whose.
+            netns: Path of the container's network namespace.
+            ipam: As for `allocate`.
+            args: As for `allocate`.
+            addresses: Those of prevResult; the lease must be for one of them.
+
+        Raises:
+            NoDaemon: nobody answers (code 11).
+            errors.CniError: the lease has ended, is another one, or is not there.
+        """
+        arguments = self._arguments(attachment, netns, ipam, args)
+        found = self._call("Check", {**arguments, "Addresses": list(addresses)})
+        return decode(found, NEWEST, where="answer of the DHCP daemon")
+
+    def release(self, attachment: Attachment) -> None:
+        """Give the attachment's lease back to its server; there may be none.
+
+        Raises:
+            NoDaemon: nobody answers (code 11).
+        """
+        self._call("Release", self._arguments(attachment, "", {}, {}))
+
+    def retain(self, network: str, valid: Collection[Attachment]) -> list[str]:
+        """Give back all leases of a network but those of the valid attachments.
+
+        Returns:
+            The attachments whose leases were given back, in words.
+
+        Raises:
+            NoDaemon: nobody answers (code 11).
+        """
+        pairs = [[each.container_id, each.ifname] for each in valid]
+        found = self._call("Retain", {"Network": network, "Valid": pairs})
+        return cast("list[str]", found["released"])
+
+    def status(self) -> None:
+        """Find out whether the daemon is there.
+
+        Raises:
+            NoDaemon: nobody answers (code 11).
+        """
+        self._call("Status", {})
+
+    def _arguments(
+        self, attachment: Attachment, netns: str, ipam: Mapping[str, Any], args: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """The arguments in the form of the Go plugin's."""
+        left = self._deadline.remaining()
+        return {
+            "ContainerID": attachment.container_id,
+            "Netns": _PROC_SELF.sub(f"/proc/{os.getpid()}/", netns),
+            "IfName": attachment.ifname,
+            "Args": ";".join(f"{key}={value}" for key, value in args.items()),
+            "StdinData": {"name": attachment.network, "ipam": dict(ipam)},
+            "Seconds": None if left == float("inf") else max(left - 1, left / 2),
+        }
+
+    def _call(self, method: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        import socket  # noqa: PLC0415  # 5 ms, not for VERSION
+
+        name = f"DHCP.{method}"
+        question = {"id": 1, "method": name, "params": [arguments]}
+        with (
+            self._deadline.step(f"waiting for the DHCP daemon at {self.socket_path}"),
+            socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as daemon,
+        ):
+            try:
+                daemon.settimeout(_bound(self._deadline))
+                daemon.connect(self.socket_path)
+            except OSError as failure:
+                raise NoDaemon(
+                    f"error dialing DHCP daemon: dial unix {self.socket_path}: connect: "
+                    f"{(failure.strerror or str(failure)).lower()}",
+                    details="run cnisdk dhcp-daemon, or correct ipam.daemonSocketPath",
+                ) from None
+            try:
+                daemon.sendall(json.dumps(question).encode() + b"\n")
+                answer = json.loads(_line(daemon, self._deadline))
+            except TimeoutError:
+                raise self._deadline.expired() from None
+            except (OSError, ValueError) as failure:
+                raise NoDaemon(
+                    f"error calling {name}: {failure}",
+                    details=f"the daemon at {self.socket_path} ended, or is none of cnisdk",
+                ) from None
+        if answer["error"]:
+            raise _failure(name, answer["error"])
+        return cast("dict[str, Any]", answer["result"])
+
+
+def _bound(deadline: Deadline) -> float | None:
+    left = deadline.remaining()
+    return None if left == float("inf") else max(left, 0.001)
+
+
+def _line(daemon: Any, deadline: Deadline) -> bytes:
+    data = b""
+    while not data.endswith(b"\n"):
+        daemon.settimeout(_bound(deadline))
+        part = daemon.recv(65536)
+        if not part:
+            raise ValueError("unexpected EOF")
+        data += part
+    return data
+
+
+def _failure(name: str, error: Mapping[str, Any]) -> errors.CniError:
+    kind = _CODES.get(error.get("code", 0), errors.CniError)
+    return kind(f"error calling {name}: {error.get('msg')}", details=error.get("details") or "")
