@@ -18,7 +18,18 @@ if TYPE_CHECKING:
     from cnisdk._ipam import Delegate
     from cnisdk._log import Log
     from cnisdk._names import Attachment
-    from cnisdk._net import FoundRule, Link, Namespace, RateLimit, Rule, RuleTable, Veth
+    from cnisdk._net import (
+        FoundRule,
+        KernelRoute,
+        Link,
+        LinkSettings,
+        Namespace,
+        PolicyRule,
+        RateLimit,
+        Rule,
+        RuleTable,
+        Veth,
+    )
     from cnisdk._operations import Add, ChainedAdd, Check, Del, Gc, Status
     from cnisdk._plugin import ChainedPlugin, IpamPlugin, Plugin
     from cnisdk._result import (
@@ -47,7 +58,8 @@ _HOME = {
     "Delegate": "_ipam",
     "Log": "_log",
     "Attachment": "_names",
-    "FoundRule": "_net._rules", "Link": "_net", "Namespace": "_net", "RateLimit": "_net",
+    "FoundRule": "_net._rules", "KernelRoute": "_net._types", "Link": "_net",
+    "LinkSettings": "_net", "Namespace": "_net", "PolicyRule": "_net._types", "RateLimit": "_net",
     "Rule": "_net._rules", "RuleTable": "_net._rules", "Veth": "_net",
     "Add": "_operations", "ChainedAdd": "_operations", "Check": "_operations",
     "Del": "_operations", "Gc": "_operations", "Status": "_operations",
@@ -85,12 +97,15 @@ __all__ = [
     "IpNetwork",
     "IpamConf",
     "IpamPlugin",
+    "KernelRoute",
     "Link",
+    "LinkSettings",
     "LockedReservations",
     "Log",
     "Namespace",
     "NetConf",
     "Plugin",
+    "PolicyRule",
     "RateLimit",
     "Record",
     "Reservations",

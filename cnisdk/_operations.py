@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Generic, NamedTuple, ParamSpec,
 from cnisdk import errors
 from cnisdk._config import NetConf
 from cnisdk._ipam import Delegate
+from cnisdk._locks import run_dir
 from cnisdk._result import Result, ResultBuilder
 
 
@@ -89,6 +90,11 @@ class Operation(Generic[_C]):
     def deadline(self) -> Deadline:
         """The time budget of this call; pass it to whatever may wait."""
         return self._call.deadline
+
+    @property
+    def run_dir(self) -> str:
+        """Directory for state that a reboot makes void; CNISDK_RUN_DIR, or /run/cnisdk."""
+        return run_dir(self._call.env)
 
     @cached_property
     def host(self) -> Namespace:

@@ -16,6 +16,7 @@ PLUGINS: Final = {
     "macvlan": "reference_plugins.macvlan:Macvlan",
     "portmap": "reference_plugins.portmap:Portmap",
     "ptp": "reference_plugins.ptp:Ptp",
+    "sbr": "reference_plugins.sbr:Sbr",
     "static": "reference_plugins.static:Static",
     "tap": "reference_plugins.tap:Tap",
     "tuning": "reference_plugins.tuning:Tuning",

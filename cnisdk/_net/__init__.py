@@ -7,10 +7,11 @@ import os
 from typing import TYPE_CHECKING
 
 from cnisdk import errors
+from cnisdk._net._devices import LinkSettings
 from cnisdk._net._namespace import Namespace
 from cnisdk._net._rate_limit import RateLimit
 from cnisdk._net._rules import FoundRule, Rule, RuleTable
-from cnisdk._net._types import Link, Veth
+from cnisdk._net._types import KernelRoute, Link, PolicyRule, Veth
 
 
 if TYPE_CHECKING:
@@ -21,8 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FoundRule",
+    "KernelRoute",
     "Link",
+    "LinkSettings",
     "Namespace",
+    "PolicyRule",
     "RateLimit",
     "Rule",
     "RuleTable",

@@ -56,7 +56,8 @@ class CheckVerbs(LinkVerbs):
         """Compare an interface with what a result says of it: CHECK.
 
         Interface state, MAC, MTU, addresses, and routes with gateway, table, metric, scope, mtu and
-        advmss. What a later chained plugin added, or moved to another table, is tolerated.
+        advmss. What a later chained plugin added is tolerated, and so are routes of the main table
+        that have moved to a VRF's, or to one that a policy rule names for these addresses.
 
         Args:
             result: What ADD had said.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
-from cnisdk._net._addresses import AddressVerbs
 from cnisdk._net._bridges import BridgeVerbs
 from cnisdk._net._comparison import CheckVerbs
 from cnisdk._net._container_links import ContainerLinkVerbs
+from cnisdk._net._devices import DeviceVerbs
 from cnisdk._net._rule_verbs import RuleVerbs
 from cnisdk._net._shaping import ShapingVerbs
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cnisdk._names import Attachment
 
 
-class Namespace(BridgeVerbs, ContainerLinkVerbs, AddressVerbs, RuleVerbs, ShapingVerbs, CheckVerbs):
+class Namespace(BridgeVerbs, ContainerLinkVerbs, DeviceVerbs, RuleVerbs, ShapingVerbs, CheckVerbs):
     """The host's or a container's network namespace.
 
     ``add_*`` verbs fail when the object exists, carry the attachment's owner tag, and are undone when ADD

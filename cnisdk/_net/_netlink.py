@@ -8,7 +8,7 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from cnisdk._net._setns import entered
 
@@ -60,10 +60,16 @@ class Netlink:
         self._socket.settimeout(_REPLY_SECONDS)
         self._sequence = 0
 
-    def batch(self, requests: Sequence[bytearray]) -> list[list[bytes]]:
+    def batch(
+        self, requests: Sequence[bytearray], *, tolerated: Container[int] = ()
+    ) -> list[list[bytes]]:
         """Send requests in one call, or in as few as possible; each asks for an acknowledgement.
 
         The kernel goes on after a refusal: what follows in the same call has been tried.
+
+        Args:
+            requests: The messages.
+            tolerated: Error numbers that are as good as success.
 
         Returns:
             For each request the messages that answered it.
@@ -74,13 +80,13 @@ class Netlink:
         answers: list[list[bytes]] = []
         for start in range(0, len(requests), _BATCH):
             try:
-                answers += self._batch(requests[start : start + _BATCH])
+                answers += self._batch(requests[start : start + _BATCH], tolerated)
             except KernelRefusal as refusal:
                 refusal.position += start
                 raise
         return answers
 
-    def _batch(self, requests: Sequence[bytearray]) -> list[list[bytes]]:
+    def _batch(self, requests: Sequence[bytearray], tolerated: Container[int]) -> list[list[bytes]]:
         first = self._sequence + 1
         for request in requests:
             self._number(request)
@@ -98,7 +104,7 @@ class Netlink:
                     continue
                 waiting.discard(position)
                 number, text = _refusal(flags, message)
-                if number:
+                if number and number not in tolerated:
                     kind_of = AlreadyThere if number == errno.EEXIST else KernelRefusal
                     refusals.append(kind_of(number, text, position))
         if refusals:

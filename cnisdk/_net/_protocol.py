@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
 import attrs
@@ -11,7 +12,7 @@ import attrs
 if TYPE_CHECKING:
     from cnisdk._deadline import Deadline
     from cnisdk._net._rate_limit import Qdisc, Redirect
-    from cnisdk._net._types import Address, KernelRoute, Link, PortVlan
+    from cnisdk._net._types import Address, KernelRoute, Link, PolicyRule, PortVlan
     from cnisdk._result import IpAddress, IpInterface
 
 
@@ -103,8 +104,13 @@ class Kernel(Protocol):
         tx_queue_length: int | None = None,
         isolated: bool | None = None,
         vlan_filtering: bool = False,
+        into: Kernel | None = None,
     ) -> None:
-        """Change what is given, leave the rest."""
+        """Change what is given, leave the rest.
+
+        ``master`` 0 takes the link out of what it is in. ``into`` is another namespace to move it to,
+        before all else: its name may be taken there when ``name`` is given.
+        """
         ...
 
     def port_vlans(self, index: int) -> list[PortVlan]:
@@ -160,14 +166,54 @@ class Kernel(Protocol):
         """
         ...
 
+    def change_routes(
+        self, index: int, *, add: Sequence[KernelRoute], remove: Sequence[KernelRoute]
+    ) -> None:
+        """Add routes that are not there, behind others for the same; then remove those that are."""
+        ...
+
+    def policy_rules(self) -> list[PolicyRule]:
+        """All policy rules that look into a table."""
+        ...
+
+    def add_policy_rule(self, rule: PolicyRule) -> None:
+        """Add a policy rule."""
+        ...
+
+    def remove_policy_rule(self, rule: PolicyRule) -> None:
+        """Remove a policy rule, if it is there."""
+        ...
+
+    def add_vrf(self, name: str, table: int) -> None:
+        """Make a VRF."""
+        ...
+
+    def has_vrf(self) -> bool:
+        """Whether the kernel knows VRFs."""
+        ...
+
+    def device_links(self, path: str) -> list[str]:
+        """The links of a device below /sys, the first port first."""
+        ...
+
+    def device_driver(self, path: str) -> str:
+        """The driver of a device below /sys; "" when it has none."""
+        ...
+
+    def exclusive(self, deadline: Deadline) -> AbstractContextManager[None]:
+        """Hold the namespace's lock; TimeoutError when the deadline comes first."""
+        ...
+
     def wait_link(
         self, name: str, ready: Callable[[Link], bool], deadline: Deadline
     ) -> Link | None:
         """Wait for a state of a link; returns its last state when the deadline comes first."""
         ...
 
-    def wait_addresses(self, index: int, deadline: Deadline) -> list[Address]:
-        """Wait until no address is tentative; returns the addresses as they are then."""
+    def wait_addresses(
+        self, index: int, deadline: Deadline, *, of: Collection[IpInterface] | None = None
+    ) -> list[Address]:
+        """Wait until no address is tentative, or none of some; returns the addresses as they are then."""
         ...
 
     def qdisc(self, index: int, parent: int) -> Qdisc | None:
@@ -204,6 +250,10 @@ class Kernel(Protocol):
 
     def set_sysctl(self, name: str, value: str) -> None:
         """Write a value below /proc/sys/net."""
+        ...
+
+    def identity(self) -> str:
+        """What tells this namespace from all others that exist now."""
         ...
 
     def close(self) -> None:

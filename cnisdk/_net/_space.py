@@ -156,6 +156,11 @@ class Space:
                 if required:
                     raise
 
+    @property
+    def identity(self) -> str:
+        """What tells this namespace from all others that exist now, whatever paths lead to it."""
+        return self.kernel.identity()
+
     def close(self) -> None:
         """Let go of the namespace."""
         self.kernel.close()

@@ -14,6 +14,8 @@ IFA_F_TENTATIVE = 0x40
 MAIN_TABLE = 254
 SCOPE_LINK = 253
 SCOPE_HOST = 254
+PROTO_KERNEL = 2
+PROTO_BOOT = 3
 
 
 @attrs.frozen(kw_only=True)
@@ -33,7 +35,7 @@ class Link:
     up: bool = False
     """Administrative state."""
     master: int | None = None
-    """Index of the bridge the link is a port of."""
+    """Index of the bridge the link is a port of, or of the VRF it is in."""
     alias: str = ""
     """Free text; holds the owner tag of what the SDK makes."""
     operstate: str = "unknown"
@@ -50,6 +52,12 @@ class Link:
     """User id that may open a tap; None for any user with the right to."""
     group: int | None = None
     """Group id that may open a tap; None for any."""
+    vrf_table: int = 0
+    """Routing table of a VRF."""
+    parent: str = ""
+    """The device on a bus that the link belongs to, for example 0000:00:1f.6; "" for a virtual one."""
+    parent_bus: str = ""
+    """The bus that device is on: pci, virtio and so on."""
     bcqueuelen: int = 0
     """Broadcast queue length of a macvlan, in packets; 0 where the kernel does not tell."""
     promiscuity: int = 0
@@ -126,7 +134,27 @@ class KernelRoute:
     advmss: int = 0
     """Advertised segment size in bytes; 0 for none."""
     src: IpAddress | None = None
-    """Source address for packets that have none yet; only of what is to be made, not of what is found."""
+    """Source address for packets that have none yet."""
+    protocol: int = PROTO_BOOT
+    """Who made it: 2 the kernel, 3 an administrator's or a plugin's call, others see rt_protos."""
+    onlink: bool = False
+    """The gateway is on the link, even if no route says so."""
+
+
+@attrs.frozen(kw_only=True)
+class PolicyRule:
+    """A policy rule: which packets look into which routing table."""
+
+    src: IpNetwork | None
+    """Packets from these addresses; None for all of the family."""
+    table: int
+    """The routing table they look into."""
+    version: int
+    """Address family, 4 or 6."""
+    priority: int = 0
+    """Rules are tried from the lowest number up; 0 lets the kernel choose when one is made."""
+    other: bool = False
+    """Whether it matches by more than the source: mark, interface, protocol and so on."""
 
 
 @attrs.frozen

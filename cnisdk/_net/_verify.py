@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cnisdk import errors
 from cnisdk._net._configure import kernel_route
-from cnisdk._net._types import KernelRoute, Link
+from cnisdk._net._types import MAIN_TABLE, KernelRoute, Link
 
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ def expect_result(
         expect_address(netns, link, ip.address)
     if not up or not ips:
         return
-    present = netns.kernel.routes()
+    everything = netns.kernel.routes()
+    present = _in_use(netns, link, ips, everything)
     for ip in ips:
         _expect_subnet_route(netns, link, ip.address, present)
         if by_gateway and ip.gateway is not None:
@@ -45,7 +46,33 @@ def expect_result(
     for route in result.routes:
         wanted = kernel_route(route, result)
         ours = alone or _reaches(ips, wanted.gw)
-        _expect_route(netns, route, wanted, present, index=link.index if ours else None)
+        # What asks for a table is nobody's to move.
+        among = present if wanted.table == MAIN_TABLE else everything
+        _expect_route(netns, route, wanted, among, index=link.index if ours else None)
+
+
+def _in_use(
+    netns: Space, link: Link, ips: Sequence[Ip], routes: Sequence[KernelRoute]
+) -> list[KernelRoute]:
+    """The routes that packets from these addresses can take.
+
+    W-CHK-1: sbr moves routes from the main table to one that a policy rule names, vrf to the VRF's.
+    """
+    if not link.master and all(each.table == MAIN_TABLE for each in routes):
+        return list(routes)
+    master = netns.kernel.link_by_index(link.master) if link.master else None
+    main = (master.vrf_table if master else 0) or MAIN_TABLE
+    tables = {(4, main), (6, main)}
+    for rule in netns.kernel.policy_rules():
+        if rule.table != MAIN_TABLE and (
+            rule.src is None or any(ip.address.ip in rule.src for ip in ips)
+        ):
+            tables.add((rule.version, rule.table))
+    return [
+        each
+        for each in routes
+        if (each.dst.version, each.table) in tables or each.index != link.index
+    ]
 
 
 def _reaches(ips: Sequence[Ip], gw: IpAddress | None) -> bool:
@@ -67,7 +94,6 @@ def expect_address(netns: Space, link: Link, address: IpInterface) -> None:
 def _expect_subnet_route(
     netns: Space, link: Link, address: IpInterface, present: Sequence[KernelRoute]
 ) -> None:
-    # W-CHK-1: sbr and vrf move this route to another table, so any table will do.
     network = address.network
     if network.prefixlen == network.max_prefixlen:
         return
@@ -117,7 +143,7 @@ def _differences(route: Route, wanted: KernelRoute, found: KernelRoute) -> list[
     # (SPEC, Section 5, routes). A default route without next hop is nobody's wish.
     if route.gw is not None or found.gw is not None or route.dst.prefixlen == 0:
         compared.append(("gw", wanted.gw, found.gw))
-    if route.table is not None:
+    if wanted.table != MAIN_TABLE:
         compared.append(("table", wanted.table, found.table))
     if route.priority:
         compared.append(("priority", route.priority, found.priority))

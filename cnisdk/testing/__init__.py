@@ -15,10 +15,11 @@ from cnisdk.testing import laws
 from cnisdk.testing._errors import ImpossibleScenario, LawBroken
 from cnisdk.testing._ipam import FakeIpam
 from cnisdk.testing._runtime import Outcome, Runtime, Session
-from cnisdk.testing._state import HostState, LinkState, NsState
+from cnisdk.testing._state import DeviceState, HostState, LinkState, NsState
 
 
 __all__ = [
+    "DeviceState",
     "FakeIpam",
     "HostState",
     "ImpossibleScenario",

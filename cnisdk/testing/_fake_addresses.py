@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from cnisdk._net._types import MAIN_TABLE, Address, KernelRoute
+from cnisdk._net._types import MAIN_TABLE, PROTO_KERNEL, Address, KernelRoute
 from cnisdk._result import IpAddress, IpInterface
 from cnisdk.testing._state import LinkState
 
@@ -40,6 +40,10 @@ class FakeAddresses:
 
     def sysctl(self, name: str) -> str | None:
         """A value below /proc/sys/net."""
+        raise NotImplementedError
+
+    def table_of(self, name: str) -> int:
+        """The table for the subnets of a link's addresses."""
         raise NotImplementedError
 
     # ---- addresses ------------------------------------------------------------------------------
@@ -76,8 +80,12 @@ class FakeAddresses:
         if name == "lo" or (network.version == 4 and network.prefixlen == 32):
             return
         scope, priority = ("253", "0") if network.version == 4 else ("0", "256")
-        route = (str(network), "", name, str(MAIN_TABLE), priority, scope, "0", "0")
-        self.route_set.add(route)
+        src = str(address.ip) if network.version == 4 else ""
+        table = str(self.table_of(name))
+        made = (str(network), "", name, table, priority, scope, "0", "0", src, str(PROTO_KERNEL))
+        same = [each for each in self.route_set if each[:8] == made[:8] and each[9] == made[9]]
+        if not same:  # the first address of a subnet
+            self.route_set.add(made)
 
     def remove_address(self, index: int, address: IpInterface) -> None:
         """Remove an address and what depends on it."""
@@ -137,19 +145,24 @@ class FakeAddresses:
 
     def routes(self) -> list[KernelRoute]:
         """All routes."""
-        return [
-            KernelRoute(
-                dst=ip_network(dst),
-                gw=ip_address(gw) if gw else None,
-                index=self.index(name),
-                table=int(table),
-                priority=int(priority),
-                scope=int(scope),
-                mtu=int(mtu),
-                advmss=int(advmss),
-            )
-            for dst, gw, name, table, priority, scope, mtu, advmss in sorted(self.route_set)
-        ]
+        return [self.as_route(each) for each in sorted(self.route_set)]
+
+    def as_route(self, found: tuple[str, ...]) -> KernelRoute:
+        """One of the routes that are there."""
+        dst, gw, name, table, priority, scope, mtu, advmss, src, protocol, *flags = found
+        return KernelRoute(
+            dst=ip_network(dst),
+            gw=ip_address(gw) if gw else None,
+            index=self.index(name),
+            table=int(table),
+            priority=int(priority),
+            scope=int(scope),
+            mtu=int(mtu),
+            advmss=int(advmss),
+            src=ip_address(src) if src else None,
+            protocol=int(protocol),
+            onlink=bool(flags),
+        )
 
     def configure(
         self,
@@ -188,7 +201,7 @@ class FakeAddresses:
         version, up = route.dst.version, self.by_name[name].up
         networks = [each.network for each in self._present(name)]
         networks += [ip_network(dst) for dst, gw, at, *_ in self.route_set if at == name and not gw]
-        near = any(route.gw in each for each in networks if route.gw and up)
+        near = route.onlink or any(route.gw in each for each in networks if route.gw and up)
         if not up and route.gw is None:
             raise OSError(errno.ENETDOWN, f"route to {route.dst}: Network is down")
         if route.gw is not None and not near:
@@ -203,7 +216,10 @@ class FakeAddresses:
             str(route.scope or 0 if version == 4 else 0),
             str(route.mtu),
             str(route.advmss),
+            str(route.src or ""),
+            str(route.protocol),
+            *(["onlink"] if route.onlink else []),
         )
-        if found in self.route_set:
+        if any(each[:8] == found[:8] for each in self.route_set):
             raise FileExistsError(errno.EEXIST, f"route to {route.dst}: File exists")
         self.route_set.add(found)

@@ -6,7 +6,7 @@ A contract test runs it side by side with the real one, so that the two cannot d
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, cast
 
 import attrs
@@ -14,13 +14,14 @@ import attrs
 from cnisdk._deadline import Deadline
 from cnisdk._net._protocol import ContainerLinkSpec, Kernel, PeerSpec
 from cnisdk._net._types import Address, Link
-from cnisdk.testing._fake_addresses import FakeAddresses
+from cnisdk.testing._fake_routing import FakeRouting
 from cnisdk.testing._fake_shaping import FakeShaping
 from cnisdk.testing._fake_vlans import DEFAULT_VLAN, OF_A_NEW_PORT, FakeVlans
 from cnisdk.testing._state import LinkState, NsState
 
 
 if TYPE_CHECKING:
+    from cnisdk._result import IpInterface
     from cnisdk.testing._fake_machine import FakeMachine
 
 _PER_LINK_SYSCTLS = ("ipv4/conf/", "ipv6/conf/")
@@ -32,7 +33,7 @@ _MTUS = (68, 65535)
 _MADE_UP_MAC = "02:00:00:00:00:99"
 
 
-class FakeKernel(FakeShaping, FakeAddresses, FakeVlans):
+class FakeKernel(FakeShaping, FakeRouting, FakeVlans):
     """One fake namespace."""
 
     def __init__(self, machine: FakeMachine, path: str, state: NsState) -> None:
@@ -42,7 +43,9 @@ class FakeKernel(FakeShaping, FakeAddresses, FakeVlans):
         self.order = list(state.links)
         self.route_set = set(state.routes)
         self.values = dict(state.sysctls)
-        self.rules = set(state.rules)
+        self.filters = set(state.rules)
+        self.policies = set(state.policies)
+        self.devices = dict(state.devices)
         self.unconnected: set[tuple[str, str]] = set()
         """Links and their addresses without a route to their subnet."""
         self.fixed_mtus: set[str] = set()
@@ -54,7 +57,9 @@ class FakeKernel(FakeShaping, FakeAddresses, FakeVlans):
             links=dict(self.by_name),
             routes=frozenset(self.route_set),
             sysctls=dict(self.values),
-            rules=frozenset(self.rules),
+            rules=frozenset(self.filters),
+            policies=frozenset(self.policies),
+            devices=dict(self.devices),
         )
 
     # ---- links ----------------------------------------------------------------------------------
@@ -76,7 +81,7 @@ class FakeKernel(FakeShaping, FakeAddresses, FakeVlans):
         if state is None:
             return None
         peer = self.peer(state)
-        is_port = bool(state.master)
+        is_port = bool(state.master) and self.by_name[state.master].kind == "bridge"
         return Link(
             index=self.index(name),
             name=name,
@@ -84,12 +89,14 @@ class FakeKernel(FakeShaping, FakeAddresses, FakeVlans):
             mac=state.mac,
             mtu=state.mtu,
             up=state.up,
-            master=self.index(state.master) if is_port else None,
+            master=self.index(state.master) if state.master else None,
             alias=state.alias,
             operstate=self.operstate(name),
             lower_index=self.lower_index(state),
             mode=state.mode,
             vlan_id=state.vlan_id,
+            vrf_table=state.vrf_table,
+            parent=state.parent,
             owner=state.owner,
             group=state.group,
             peer_index=peer[0].index(peer[1]) if peer else None,
@@ -240,11 +247,17 @@ class FakeKernel(FakeShaping, FakeAddresses, FakeVlans):
         tx_queue_length: int | None = None,
         isolated: bool | None = None,
         vlan_filtering: bool = False,
+        into: Kernel | None = None,
     ) -> None:
         """Change what is given."""
         old = self.name(index)
         self.machine.change(f"change {old}")
-        name = self.rename(old, name) if name else old
+        if into is not None:
+            other = cast("FakeKernel", into)
+            at = other.index(self.move(old, other, name))
+            other.change_link(at, name=name, up=up, mac=mac, mtu=mtu, alias=alias)
+            return
+        name = self.rename(old, name) if name not in {"", old} else old
         state = self.by_name[name]
         if mtu and not _MTUS[0] <= mtu <= _MTUS[1]:
             raise OSError(errno.EINVAL, "Invalid argument")
@@ -255,8 +268,10 @@ class FakeKernel(FakeShaping, FakeAddresses, FakeVlans):
         given |= {"allmulti": allmulti, "tx_queue_length": tx_queue_length}
         given["vlan_filtering"] = vlan_filtering or None
         if master is not None:
-            given["master"] = self.name(master)
-            given["vlans"] = state.vlans if state.master == self.name(master) else OF_A_NEW_PORT
+            was, new = state.master, self.name(master) if master else ""
+            self.enslave(name, new)
+            state = self.by_name[name]
+            given["vlans"] = state.vlans if was == new else OF_A_NEW_PORT
         changes = {key: value for key, value in given.items() if value is not None}
         self.by_name[name] = attrs.evolve(state, **changes)
         if mtu:
@@ -271,6 +286,10 @@ class FakeKernel(FakeShaping, FakeAddresses, FakeVlans):
             raise FileExistsError(errno.EEXIST, "File exists")
         self.by_name[new] = self.by_name.pop(old)
         self.order = [new if each == old else each for each in self.order]
+        self.route_set = {
+            (*each[:2], new, *each[3:]) if each[2] == old else each for each in self.route_set
+        }
+        self.repoint((self.path, old), (self.path, new))
         return new
 
     def remove_link(self, index: int) -> None:
@@ -310,7 +329,9 @@ class FakeKernel(FakeShaping, FakeAddresses, FakeVlans):
         """Nothing changes by itself here."""
         return self.link(name)
 
-    def wait_addresses(self, index: int, deadline: Deadline) -> list[Address]:
+    def wait_addresses(
+        self, index: int, deadline: Deadline, *, of: Collection[IpInterface] | None = None
+    ) -> list[Address]:
         """No address is ever tentative here."""
         return self.addresses(index)
 

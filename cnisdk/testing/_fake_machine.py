@@ -51,7 +51,7 @@ class FakeMachine:
             )
         return Namespace(
             kernel,
-            lambda: FakeFirewall(kernel.rules, self.change),
+            lambda: FakeFirewall(kernel.filters, self.change),
             path=path,
             owner=owner,
             rollback=rollback,

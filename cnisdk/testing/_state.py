@@ -23,7 +23,7 @@ class LinkState:
     up: bool = False
     """Administrative state."""
     master: str = ""
-    """Name of the bridge the link is a port of."""
+    """Name of the bridge the link is a port of, or of the VRF it is in."""
     alias: str = ""
     """The owner tag of what the SDK makes."""
     peer: tuple[str, str] | None = None
@@ -38,6 +38,10 @@ class LinkState:
     """Group id that may open a tap."""
     vlan_id: int = 0
     """VLAN id of a vlan."""
+    vrf_table: int = 0
+    """Routing table of a VRF."""
+    parent: str = ""
+    """The device on a bus the link belongs to; "" for a virtual link."""
     promisc: bool = False
     """Whether the link is promiscuous."""
     allmulti: bool = False
@@ -60,6 +64,16 @@ class LinkState:
     """The link that what comes in is redirected to."""
 
 
+@attrs.frozen(kw_only=True)
+class DeviceState:
+    """A device on a bus of a fake machine."""
+
+    driver: str = ""
+    """The driver it is bound to."""
+    links: tuple[str, ...] = ()
+    """Its network interfaces, by their names on the host."""
+
+
 def _lo() -> dict[str, LinkState]:
     return {"lo": LinkState(mac="00:00:00:00:00:00", mtu=65536)}
 
@@ -71,11 +85,16 @@ class NsState:
     links: Mapping[str, LinkState] = attrs.field(factory=_lo)
     """Links by name."""
     routes: frozenset[tuple[str, ...]] = frozenset()
-    """Routes as (destination, gateway, interface, table, metric, scope, mtu, advmss)."""
+    """Routes as (destination, gateway, interface, table, metric, scope, mtu, advmss, source, protocol),
+    with "onlink" as the last where the gateway need not be in any subnet."""
     sysctls: Mapping[str, str] = attrs.field(factory=dict[str, str])
     """Values below net. that differ from the default "0"."""
     rules: frozenset[tuple[str, ...]] = frozenset()
     """Packet filter rules as (kind, owner tag, what they match)."""
+    policies: frozenset[tuple[str, ...]] = frozenset()
+    """Policy rules beside the kernel's own as (source, table, address family, priority)."""
+    devices: Mapping[str, DeviceState] = attrs.field(factory=dict[str, "DeviceState"])
+    """Devices below /sys by their directory."""
 
 
 DEFAULT_NETNS = "/run/netns/c1"

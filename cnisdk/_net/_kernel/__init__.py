@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from cnisdk._net._kernel import _answers, _requests, _vlans
+from cnisdk._net._kernel._routing import RoutingKernel, route_name
 from cnisdk._net._kernel._shaping import Shaping
+from cnisdk._net._kernel._sysfs import SysfsKernel
 from cnisdk._net._kernel._tap import make_tap
 from cnisdk._net._netlink import KernelRefusal, Netlink
 from cnisdk._net._setns import entered
@@ -26,7 +29,7 @@ _GROUP_LINK, _GROUP_ADDR6 = 1 << 0, 1 << 8
 _CLOSED = -1
 
 
-class NetlinkKernel(Shaping):
+class NetlinkKernel(Shaping, RoutingKernel, SysfsKernel):
     """Implements `Kernel` for a real namespace.
 
     Args:
@@ -110,9 +113,13 @@ class NetlinkKernel(Shaping):
             raise OSError(errno.ENODEV, "the new tap has gone")
         return made
 
-    def change_link(self, index: int, **changes: Any) -> None:
+    def change_link(self, index: int, *, into: Kernel | None = None, **changes: Any) -> None:
         """Change what is given."""
-        self._netlink.batch([_requests.change_link(index, **changes)])
+        if into is None:
+            self._netlink.batch([_requests.change_link(index, **changes)])
+            return
+        with _opened(getattr(into, "netns_fd", None)) as fd:
+            self._netlink.batch([_requests.change_link(index, netns_fd=fd, **changes)])
 
     def remove_link(self, index: int) -> None:
         """Remove a link."""
@@ -189,7 +196,7 @@ class NetlinkKernel(Shaping):
             requests.append(_requests.change_link(index, up=True))
             names.append("link up")
         requests += [_requests.new_route(index, each) for each in routes]
-        names += [_route_name(each) for each in routes]
+        names += [route_name(each) for each in routes]
         try:
             self._netlink.batch(requests)
         except KernelRefusal as refusal:
@@ -214,13 +221,16 @@ class NetlinkKernel(Shaping):
         finally:
             events.close()
 
-    def wait_addresses(self, index: int, deadline: Deadline) -> list[Address]:
+    def wait_addresses(
+        self, index: int, deadline: Deadline, *, of: Collection[IpInterface] | None = None
+    ) -> list[Address]:
         """Wait until no address is tentative, woken by the kernel's events."""
         events = Netlink(self.netns_fd, _GROUP_ADDR6)
         try:
             while True:
                 found = self.addresses(index)
-                settled = not any(each.tentative and not each.duplicate for each in found)
+                waiting = [each for each in found if each.tentative and not each.duplicate]
+                settled = not any(of is None or each.interface in of for each in waiting)
                 if settled or not events.wait(deadline.remaining()):
                     return found
         finally:
@@ -254,5 +264,14 @@ class NetlinkKernel(Shaping):
             os.close(fd)
 
 
-def _route_name(route: KernelRoute) -> str:
-    return f"route to {route.dst}" + (f" by {route.gw}" if route.gw else "")
+@contextmanager
+def _opened(netns_fd: int | None) -> Generator[int]:
+    """A namespace's descriptor; None is the one the thread is in."""
+    if netns_fd is not None:
+        yield netns_fd
+        return
+    fd = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)

@@ -13,19 +13,20 @@ from cnisdk._net._types import Address, KernelRoute, Link
 _IFF_UP, _IFF_PROMISC, _IFF_ALLMULTI = 0x1, 0x100, 0x200
 _ON_TOP = ("macvlan", "ipvlan", "vlan")
 _UNICAST, _LOCAL_TABLE = 1, 255
+_ONLINK = 0x4
 _ANYWHERE = {2: "0.0.0.0", 10: "::"}  # noqa: S104  # by address family; nothing is bound
 
 
 def link(data: bytes) -> Link:
     """A link."""
-    message = _decoded(LinkMessage, data)
+    message = decoded(LinkMessage, data)
     info = message.get_attr("IFLA_LINKINFO")
     kind = (info.get_attr("IFLA_INFO_KIND") if info else None) or ""
     port = None
     if info is not None and info.get_attr("IFLA_INFO_SLAVE_KIND") == "bridge":
         port = info.get_attr("IFLA_INFO_SLAVE_DATA")
     details = None
-    if info is not None and kind in {*_ON_TOP, "tun"}:
+    if info is not None and kind in {*_ON_TOP, "tun", "vrf"}:
         details = info.get_attr("IFLA_INFO_DATA")
     bridge = info.get_attr("IFLA_INFO_DATA") if info is not None and kind == "bridge" else None
     tap = details if kind == "tun" else None
@@ -45,6 +46,9 @@ def link(data: bytes) -> Link:
         vlan_id=_detail(details, "IFLA_VLAN_ID"),
         owner=tap.get_attr("IFLA_TUN_OWNER") if tap else None,
         group=tap.get_attr("IFLA_TUN_GROUP") if tap else None,
+        vrf_table=_detail(details, "IFLA_VRF_TABLE"),
+        parent=message.get_attr("IFLA_PARENT_DEV_NAME") or "",
+        parent_bus=message.get_attr("IFLA_PARENT_DEV_BUS_NAME") or "",
         bcqueuelen=_detail(details, "IFLA_MACVLAN_BC_QUEUE_LEN"),
         promisc=bool(message["flags"] & _IFF_PROMISC),
         allmulti=bool(message["flags"] & _IFF_ALLMULTI),
@@ -59,13 +63,13 @@ def link(data: bytes) -> Link:
 
 def addresses(index: int, messages: list[bytes]) -> list[Address]:
     """The addresses of one link; an older kernel sends those of all."""
-    found = [_decoded(AddressMessage, each) for each in messages]
+    found = [decoded(AddressMessage, each) for each in messages]
     return [_address(each) for each in found if each["index"] == index]
 
 
 def routes(data: bytes) -> list[KernelRoute]:
     """The next hops of one unicast route; nothing for a route of another kind or the local table."""
-    message = _decoded(RouteMessage, data)
+    message = decoded(RouteMessage, data)
     table = message.get_attr("RTA_TABLE") or message["table"]
     if message["type"] != _UNICAST or table == _LOCAL_TABLE:
         return []
@@ -74,10 +78,11 @@ def routes(data: bytes) -> list[KernelRoute]:
     dst = ip_network(f"{start}/{message['dst_len']}")
     hops = message.get_attr("RTA_MULTIPATH")
     ends = (
-        [(hop.get_attr("RTA_GATEWAY"), hop["oif"]) for hop in hops]
+        [(hop.get_attr("RTA_GATEWAY"), hop["oif"], hop["flags"]) for hop in hops]
         if hops
-        else [(message.get_attr("RTA_GATEWAY"), message.get_attr("RTA_OIF"))]
+        else [(message.get_attr("RTA_GATEWAY"), message.get_attr("RTA_OIF"), message["flags"])]
     )
+    src = message.get_attr("RTA_PREFSRC")
     return [
         KernelRoute(
             dst=dst,
@@ -88,18 +93,22 @@ def routes(data: bytes) -> list[KernelRoute]:
             scope=message["scope"],
             mtu=(metrics.get_attr("RTAX_MTU") if metrics else 0) or 0,
             advmss=(metrics.get_attr("RTAX_ADVMSS") if metrics else 0) or 0,
+            src=ip_address(src) if src else None,
+            protocol=message["proto"],
+            onlink=bool(flags & _ONLINK),
         )
-        for gw, index in ends
+        for gw, index, flags in ends
     ]
 
 
 def way(data: bytes) -> int | None:
     """The link a looked-up route goes by."""
-    index: int | None = _decoded(RouteMessage, data).get_attr("RTA_OIF")
+    index: int | None = decoded(RouteMessage, data).get_attr("RTA_OIF")
     return index
 
 
-def _decoded(message_class: Any, data: bytes) -> Any:
+def decoded(message_class: Any, data: bytes) -> Any:
+    """A message with its attributes."""
     message = message_class(data)
     message.decode()
     return message
@@ -122,7 +131,7 @@ def _detail(details: Any, name: str) -> int:
 
 
 def _mode(kind: str, details: Any) -> str:
-    if details is None or kind in {"vlan", "tun"}:
+    if details is None or kind in {"vlan", "tun", "vrf"}:
         return ""
     if kind == "ipvlan":
         return IPVLAN_MODES[_detail(details, "IFLA_IPVLAN_MODE")]

@@ -14,15 +14,16 @@ from types import ModuleType
 from typing import Any
 
 
-def _import() -> tuple[Any, Any, Any]:
+def _import() -> tuple[Any, Any, Any, Any]:
+    from pyroute2.netlink.rtnl.fibmsg import fibmsg
     from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
     from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
     from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
-    return ifinfmsg, ifaddrmsg, rtmsg
+    return ifinfmsg, ifaddrmsg, rtmsg, fibmsg
 
 
-def _import_past_the_package() -> tuple[Any, Any, Any]:
+def _import_past_the_package() -> tuple[Any, Any, Any, Any]:
     spec = PathFinder.find_spec("pyroute2")
     if "pyroute2" in sys.modules or spec is None:
         return _import()
@@ -41,7 +42,7 @@ def _import_past_the_package() -> tuple[Any, Any, Any]:
     return classes
 
 
-LinkMessage, AddressMessage, RouteMessage = _import_past_the_package()
+LinkMessage, AddressMessage, RouteMessage, RuleMessage = _import_past_the_package()
 
 # Attributes this release of pyroute2 ends before (include/uapi/linux/if_link.h).
 _macvlan = LinkMessage.ifinfo.macvlan_data

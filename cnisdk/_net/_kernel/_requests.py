@@ -17,11 +17,12 @@ FAMILY = {4: 2, 6: 10}
 IPVLAN_MODES = ("l2", "l3", "l3s")
 _NEWLINK, _DELLINK, _GETLINK, _SETLINK = 16, 17, 18, 19
 _NEWADDR, _DELADDR, _GETADDR = 20, 21, 22
-_NEWROUTE, _GETROUTE = 24, 26
-_REQUEST, _ACK, _EXCL, _CREATE, _DUMP = 0x1, 0x4, 0x200, 0x400, 0x300
+_NEWROUTE, _DELROUTE, _GETROUTE = 24, 25, 26
+_REQUEST, _ACK, EXCL, CREATE, _APPEND, DUMP = 0x1, 0x4, 0x200, 0x400, 0x800, 0x300
 _IFF_UP, _IFF_PROMISC, _IFF_ALLMULTI = 0x1, 0x100, 0x200
 _LARGEST_PREFIX_WITH_BROADCAST = 30
-_UNICAST, _BOOT = 1, 3
+_UNICAST = 1
+_ONLINK = 0x4
 _BIG_TABLES = 252
 """RT_TABLE_COMPAT: the table's number does not fit into the header."""
 _VLAN_FILTERING = ("IFLA_INFO_DATA", {"attrs": [("IFLA_BR_VLAN_FILTERING", 1)]})
@@ -37,7 +38,7 @@ def get_link(*, name: str = "", index: int = 0) -> bytearray:
 
 def dump_links() -> bytearray:
     """Ask for all links."""
-    return request(LinkMessage, _GETLINK, flags=_DUMP)
+    return request(LinkMessage, _GETLINK, flags=DUMP)
 
 
 def new_link(
@@ -60,7 +61,7 @@ def new_link(
     if master is not None:
         attrs.append(("IFLA_MASTER", master))
     attrs.append(("IFLA_LINKINFO", {"attrs": info}))
-    return request(LinkMessage, _NEWLINK, attrs=attrs, flags=_CREATE | _EXCL)
+    return request(LinkMessage, _NEWLINK, attrs=attrs, flags=CREATE | EXCL)
 
 
 def new_container_link(name: str, spec: ContainerLinkSpec, into: Kernel) -> bytearray:
@@ -77,7 +78,7 @@ def new_container_link(name: str, spec: ContainerLinkSpec, into: Kernel) -> byte
         "IFLA_NET_NS_FD": getattr(into, "netns_fd", None),
     }
     attrs += [(key, value) for key, value in given.items() if value]
-    return request(LinkMessage, _NEWLINK, attrs=attrs, flags=_CREATE | _EXCL)
+    return request(LinkMessage, _NEWLINK, attrs=attrs, flags=CREATE | EXCL)
 
 
 def _options(spec: ContainerLinkSpec) -> Attributes:
@@ -87,6 +88,15 @@ def _options(spec: ContainerLinkSpec) -> Attributes:
     if spec.kind == "ipvlan":
         return [("IFLA_IPVLAN_MODE", IPVLAN_MODES.index(spec.mode))]
     return [("IFLA_VLAN_ID", spec.vlan_id)] if spec.kind == "vlan" else []
+
+
+def new_vrf(name: str, table: int) -> bytearray:
+    """Make a VRF; the kernel refuses one without table."""
+    info: Attributes = [("IFLA_INFO_KIND", "vrf")]
+    if table:
+        info.append(("IFLA_INFO_DATA", {"attrs": [("IFLA_VRF_TABLE", table)]}))
+    attrs: Attributes = [("IFLA_IFNAME", name), ("IFLA_LINKINFO", {"attrs": info})]
+    return request(LinkMessage, _NEWLINK, attrs=attrs, flags=CREATE | EXCL)
 
 
 def change_link(
@@ -104,9 +114,12 @@ def change_link(
     tx_queue_length: int | None = None,
     isolated: bool | None = None,
     vlan_filtering: bool = False,
+    netns_fd: int | None = None,
 ) -> bytearray:
-    """Change what is given."""
+    """Change what is given; a move to another namespace comes first."""
     attrs: Attributes = [("IFLA_IFNAME", name)] if name else []
+    if netns_fd is not None:
+        attrs.append(("IFLA_NET_NS_FD", netns_fd))
     if master is not None:
         attrs.append(("IFLA_MASTER", master))
     if mac:
@@ -141,7 +154,7 @@ def remove_link(index: int) -> bytearray:
 
 def dump_addresses(index: int) -> bytearray:
     """Ask for the addresses of a link."""
-    return request(AddressMessage, _GETADDR, fields={"index": index}, flags=_DUMP)
+    return request(AddressMessage, _GETADDR, fields={"index": index}, flags=DUMP)
 
 
 def new_address(
@@ -156,7 +169,7 @@ def new_address(
     if flags:
         attrs.append(("IFA_FLAGS", flags))
     fields = _address_fields(index, address)
-    return request(AddressMessage, _NEWADDR, fields=fields, attrs=attrs, flags=_CREATE | _EXCL)
+    return request(AddressMessage, _NEWADDR, fields=fields, attrs=attrs, flags=CREATE | EXCL)
 
 
 def remove_address(index: int, address: IpInterface) -> bytearray:
@@ -167,7 +180,7 @@ def remove_address(index: int, address: IpInterface) -> bytearray:
 
 def dump_routes(version: int) -> bytearray:
     """Ask for the routes of IPv4 or IPv6."""
-    return request(RouteMessage, _GETROUTE, fields={"family": FAMILY[version]}, flags=_DUMP)
+    return request(RouteMessage, _GETROUTE, fields={"family": FAMILY[version]}, flags=DUMP)
 
 
 def get_route(address: IpAddress) -> bytearray:
@@ -177,8 +190,23 @@ def get_route(address: IpAddress) -> bytearray:
     return request(RouteMessage, _GETROUTE, fields=fields, attrs=attrs)
 
 
-def new_route(index: int, route: KernelRoute) -> bytearray:
-    """Add a route; several gateways for one destination may stand side by side."""
+def new_route(index: int, route: KernelRoute, *, last: bool = False) -> bytearray:
+    """Add a route; several gateways for one destination may stand side by side.
+
+    With ``last``, behind what is there for the same destination and metric.
+    """
+    flags = CREATE | (_APPEND if last else 0)
+    attrs = _route_attributes(index, route)
+    return request(RouteMessage, _NEWROUTE, fields=_route_fields(route), attrs=attrs, flags=flags)
+
+
+def remove_route(index: int, route: KernelRoute) -> bytearray:
+    """Remove a route."""
+    attrs = _route_attributes(index, route)
+    return request(RouteMessage, _DELROUTE, fields=_route_fields(route), attrs=attrs)
+
+
+def _route_attributes(index: int, route: KernelRoute) -> Attributes:
     attrs: Attributes = [("RTA_OIF", index), ("RTA_TABLE", route.table)]
     if route.dst.prefixlen:
         attrs.append(("RTA_DST", str(route.dst.network_address)))
@@ -190,17 +218,24 @@ def new_route(index: int, route: KernelRoute) -> bytearray:
         attrs.append(("RTA_PRIORITY", route.priority))
     metrics = {"RTAX_MTU": route.mtu, "RTAX_ADVMSS": route.advmss}
     given = [(name, value) for name, value in metrics.items() if value]
-    if given:
-        attrs.append(("RTA_METRICS", {"attrs": given}))
-    fields = {
+    return [*attrs, ("RTA_METRICS", {"attrs": given})] if given else attrs
+
+
+def _route_fields(route: KernelRoute) -> dict[str, int]:
+    return {
         "family": FAMILY[route.dst.version],
         "dst_len": route.dst.prefixlen,
-        "table": route.table if route.table < 256 else _BIG_TABLES,
-        "proto": _BOOT,
+        "table": small_table(route.table),
+        "proto": route.protocol,
         "type": _UNICAST,
         "scope": route.scope or 0,
+        "flags": _ONLINK if route.onlink else 0,
     }
-    return request(RouteMessage, _NEWROUTE, fields=fields, attrs=attrs, flags=_CREATE)
+
+
+def small_table(table: int) -> int:
+    """What goes into the header, where the number of a table has eight bits."""
+    return table if table < 256 else _BIG_TABLES
 
 
 def request(
@@ -217,7 +252,7 @@ def request(
         message[name] = value
     message["attrs"] = attrs or []
     message["header"]["type"] = kind
-    message["header"]["flags"] = _REQUEST | flags | (0 if flags == _DUMP else _ACK)
+    message["header"]["flags"] = _REQUEST | flags | (0 if flags == DUMP else _ACK)
     message.encode()
     return bytearray(message.data)
 

@@ -91,7 +91,7 @@ def _look(world: World, space: Namespace) -> dict[str, Any]:
                 peers.get(link.peer_index or 0, ""),
                 *(link.promiscuity, link.hairpin, link.isolated),
                 *(link.promisc, link.allmulti, link.tx_queue_length),
-                *(link.mode, link.vlan_id, peers.get(link.lower_index or 0, "")),
+                *(link.mode, link.vlan_id, link.vrf_table, peers.get(link.lower_index or 0, "")),
                 sorted(str(each.interface) for each in kernel.addresses(link.index)),
                 [kernel.sysctl(f"ipv6/conf/{link.name}/{each}") for each in SYSCTLS],
                 kernel.sysctl(f"ipv4/conf/{link.name}/arp_notify"),
@@ -104,6 +104,7 @@ def _look(world: World, space: Namespace) -> dict[str, Any]:
             str((attrs.astuple(attrs.evolve(route, index=None)), names[route.index or 0]))
             for route in kernel.routes()
         ),
+        "rules": sorted(map(str, kernel.policy_rules())),
         "forwarding": [
             kernel.sysctl(each) for each in ("ipv4/ip_forward", "ipv6/conf/all/forwarding")
         ],

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import routing_scenarios
 import scenarios
 import shaping_scenarios
 import verb_scenarios
@@ -82,7 +83,13 @@ def test_every_primitive_and_verb_is_in_a_scenario(kind: type) -> None:
     """What is added later needs a scenario."""
     text = "".join(
         Path(inspect.getfile(module)).read_text(encoding="utf-8")
-        for module in (scenarios, verb_scenarios, vlan_scenarios, shaping_scenarios)
+        for module in (
+            scenarios,
+            verb_scenarios,
+            vlan_scenarios,
+            shaping_scenarios,
+            routing_scenarios,
+        )
     )
     public = {each for each in dir(kind) if not each.startswith("_")} - {"close", "path", "kernel"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import routing_scenarios
 import verb_scenarios
 import vlan_scenarios
 from machine import Machine, Netns
@@ -11,10 +12,14 @@ from test_fake_contract import fake, outcome, real
 
 
 pytestmark = pytest.mark.lab
-lab_scenarios = [*verb_scenarios.lab_scenarios, *vlan_scenarios.lab_scenarios]
+SCENARIOS = [
+    *verb_scenarios.lab_scenarios,
+    *vlan_scenarios.lab_scenarios,
+    *routing_scenarios.lab_scenarios,
+]
 
 
-@pytest.mark.parametrize("run", lab_scenarios, ids=range(len(lab_scenarios)))
+@pytest.mark.parametrize("run", SCENARIOS, ids=range(len(SCENARIOS)))
 def test_fake_and_real_kernel_do_the_same(
     machine: Machine, container: Netns, run: Scenario
 ) -> None:

@@ -1,0 +1,189 @@
+"""Links that exist before the container does: found by their device, lent to it, taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import ip_interface
+from typing import TYPE_CHECKING
+
+import attrs
+
+from cnisdk import errors
+from cnisdk._net._addresses import AddressVerbs
+from cnisdk._net._links import LinkVerbs, normal_mac
+from cnisdk._net._routing import RoutingVerbs
+from cnisdk._result import Interface
+
+
+if TYPE_CHECKING:
+    from cnisdk._net._namespace import Namespace
+    from cnisdk._net._types import KernelRoute, Link
+
+
+@attrs.frozen(kw_only=True)
+class LinkSettings:
+    """What a link of the host was like before it was lent to a container; all of it fits into JSON."""
+
+    name: str
+    """Its name."""
+    alias: str = ""
+    """Its alias."""
+    mac: str = ""
+    """Its hardware address."""
+    mtu: int = 0
+    """In bytes."""
+    up: bool = False
+    """Administrative state."""
+    addresses: Sequence[str] = ()
+    """Its addresses in CIDR notation, but for link-local ones."""
+
+
+class DeviceVerbs(LinkVerbs, AddressVerbs, RoutingVerbs):
+    """The verbs of `Namespace` for links of hardware."""
+
+    def link_by_mac(self, mac: str) -> Link | None:
+        """The link with this hardware address; one with a device of its own before those on top of it.
+
+        Args:
+            mac: The address, in any of the usual forms.
+
+        Raises:
+            errors.InvalidConfig: it is no hardware address (code 7).
+        """
+        wanted = normal_mac(mac)
+        with self._named(f"links of {self}"):
+            found = [each for each in self.kernel.links() if each.mac == wanted]
+        return min(found, key=lambda each: (bool(each.kind), each.index), default=None)
+
+    def device_links(self, path: str) -> list[str]:
+        """The names of a device's links, the first port first.
+
+        Args:
+            path: The device's directory below /sys.
+
+        Raises:
+            errors.CniError: there is no such device.
+        """
+        with self._named(f"device {path}"):
+            return self.kernel.device_links(path)
+
+    def device_driver(self, path: str) -> str | None:
+        """The driver a device is bound to.
+
+        Args:
+            path: The device's directory below /sys.
+
+        Returns:
+            The driver's name, "" for a device without driver, None when there is no such device.
+        """
+        with self._named(f"device {path}"):
+            try:
+                return self.kernel.device_driver(path)
+            except FileNotFoundError:
+                return None
+
+    def settings(self, name: str) -> LinkSettings:
+        """What `take_back` has to bring back of a link.
+
+        Raises:
+            errors.CniError: there is no such link.
+        """
+        link = self.expect_link(name)
+        addresses = [str(each) for each in self.addresses(name) if not each.is_link_local]
+        return LinkSettings(
+            name=name,
+            alias=link.alias,
+            mac=link.mac,
+            mtu=link.mtu,
+            up=link.up,
+            addresses=tuple(addresses),
+        )
+
+    def lend(self, name: str, *, into: Namespace, rename: str) -> Interface:
+        """Move a link of this namespace into a container; undone when ADD fails.
+
+        Its alias becomes the name it had, as with Go's host-device.
+
+        Args:
+            name: The link here.
+            into: The container's namespace.
+            rename: Its name in the container.
+
+        Raises:
+            errors.InvalidEnvironment: the container already has an interface of that name (code 4).
+            errors.CniError: there is no such link, or the kernel does not let it go.
+        """
+        before, routes = self.settings(name), self.routes(name)
+        self._refuse_taken(rename, into)
+        if self._rollback is not None:
+            self._rollback.add(self._undo_loan, before, routes, into)
+        with self._named(f'interface "{name}" to {into}'):
+            self.kernel.change_link(
+                self.expect_link(name).index, into=into.kernel, name=rename, alias=name
+            )
+        return into.interface(rename)
+
+    def _undo_loan(
+        self, lent: LinkSettings, routes: Sequence[KernelRoute], out_of: Namespace
+    ) -> None:
+        self.take_back(lent, out_of=out_of)
+        if lent.up:
+            self.set_routes(lent.name, routes)
+
+    def take_back(self, lent: LinkSettings, *, out_of: Namespace | None) -> bool:
+        """Give a lent link its name and settings back, wherever it is by now.
+
+        Args:
+            lent: What it was like.
+            out_of: The container's namespace; None when that has gone, and the kernel has moved what
+                is no virtual link here, under the name it had there.
+
+        Returns:
+            Whether it was found.
+
+        Raises:
+            errors.CniError: another link has the name meanwhile; the link stays as it is.
+        """
+        space = self if out_of is None else out_of
+        link = space.lent_link(lent)
+        if link is None:
+            return False
+        if (out_of is not None or link.name != lent.name) and self.link(lent.name) is not None:
+            raise errors.CniError(
+                f'cannot return "{link.name}" of {space}: {self} has another interface "{lent.name}"',
+                details=f"rename or remove that one: ip link set {lent.name} name NAME",
+            )
+        with self._named(f'interface "{lent.name}"'):
+            into = None if out_of is None else self.kernel
+            space.kernel.change_link(link.index, name=lent.name, alias=lent.alias, into=into)
+            self._make_like(lent)
+        return True
+
+    def lent_link(self, lent: LinkSettings) -> Link | None:
+        """The link that is a lent one: by the alias it got, or by what it was like before.
+
+        Args:
+            lent: What it was like when it was lent.
+        """
+        with self._named(f"links of {self}"):
+            links = self.kernel.links()
+        aliased = [each for each in links if each.alias == lent.name]
+        # Killed in between, it has no alias yet; and whoever rules in a container can change aliases.
+        others = [each for each in links if each.mac == lent.mac and each.alias in {"", lent.alias}]
+        found = [*aliased, *others]
+        return min(
+            found, key=lambda each: (each.mac != lent.mac, bool(each.lower_index)), default=None
+        )
+
+    def _make_like(self, lent: LinkSettings) -> None:
+        link = self.expect_link(lent.name)
+        self.kernel.change_link(
+            link.index,
+            mac=lent.mac if lent.mac != link.mac else "",
+            mtu=lent.mtu if lent.mtu != link.mtu else 0,
+            up=lent.up if lent.up != link.up else None,
+        )
+        present = self.addresses(lent.name)
+        missing = [each for each in map(ip_interface, lent.addresses) if each not in present]
+        if missing:
+            self.kernel.configure(link.index, addresses=missing, routes=[], up=False, dad=False)

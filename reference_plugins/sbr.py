@@ -1,0 +1,244 @@
+"""Source based routing: what leaves by an interface's address takes that interface's routes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+import attrs
+
+import cnisdk
+from cnisdk import errors, on
+from reference_plugins._claims import Claims
+
+
+_CLAIMS = Claims("sbr")
+_FIRST_TABLE = 100
+_MAIN_TABLE = 254
+_KERNELS_TABLES = {253, 254, 255}
+_SCOPE_LINK = 253
+_PROTOCOL_STATIC = 4
+"""Marks the routes that were in no table before, so that DEL can tell them from those it puts back."""
+_DEFAULT = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
+
+
+def _at_most_one_of_a_family(_: object, _field: object, value: tuple[str, ...]) -> None:
+    if len(value) > 2:
+        raise ValueError(
+            f"gateways list cannot contain more than 2 entries (one IPv4, one IPv6), got {len(value)}"
+        )
+    found: dict[int, str] = {}
+    for text in value:
+        try:
+            version = ip_address(text).version
+        except ValueError:
+            raise ValueError(f"invalid static gateway IP address: {text}") from None
+        if version in found:
+            raise ValueError(
+                f"gateways list contains multiple IPv{version} addresses: {found[version]} and {text}"
+            )
+        found[version] = text
+
+
+@cnisdk.config
+class SbrConf(cnisdk.NetConf):
+    """Configuration of the sbr plugin."""
+
+    table: int | None = attrs.field(
+        default=None,
+        validator=attrs.validators.optional([attrs.validators.ge(1), attrs.validators.lt(2**32)]),
+    )
+    """Only let the addresses look into this routing table, whose routes are not the plugin's business."""
+    gateways: tuple[str, ...] = attrs.field(default=(), validator=_at_most_one_of_a_family)
+    """Default gateways of the new tables, at most one of each family, instead of the addresses' own."""
+    add_source_hints: bool = False
+    """Leave the subnets' routes in the main table, with the address as preferred source."""
+
+    @property
+    def gateway(self) -> Mapping[int, cnisdk.IpAddress]:
+        """The configured gateways by address family."""
+        return {each.version: each for each in map(ip_address, self.gateways)}
+
+
+class Sbr(cnisdk.ChainedPlugin[SbrConf]):
+    """Source based routing: what leaves by an interface's address takes that interface's routes."""
+
+    @on.add
+    def attach(self, op: cnisdk.ChainedAdd[SbrConf]) -> cnisdk.Result:
+        """Add a rule for each address, then move the interface's routes to the tables they name."""
+        if op.config.cni_version in {"0.1.0", "0.2.0"}:
+            raise errors.InvalidConfig("This plugin must be called as chained plugin")
+        ips = _ips(op.prev_result, op.ifname)
+        if not ips:
+            raise errors.InvalidConfig(f"No IP addresses supplied on interface: {op.ifname}")
+        _CLAIMS.make(op)
+        with op.netns.exclusively():
+            rules, tables = op.netns.policy_rules(), dict[cnisdk.Ip, int]()
+            for ip in ips:
+                # W-SBR-4: a second ADD finds the rule of the first.
+                found = _rules_of(rules, [ip.address.ip], op.config.table)
+                if found:
+                    tables[ip] = found[0].table
+                else:
+                    free = op.netns.free_table(_FIRST_TABLE, besides=tables.values())  # W-SBR-3
+                    tables[ip] = op.config.table or free
+                    op.netns.add_source_rule(ip.address.ip, tables[ip])
+            if op.config.table is not None:
+                return op.prev_result
+            routes = op.netns.routes(op.ifname)
+            op.netns.set_routes(op.ifname, _rearranged(op.config, op.prev_result, routes, tables))
+        return _with_gateways(op.config, op.prev_result, ips)
+
+    @on.delete
+    def detach(self, op: cnisdk.Del[SbrConf]) -> None:
+        """Remove the addresses' rules, and put the routes back while the interface is there."""
+        if not _CLAIMS.end(op) or op.netns is None:  # W-SBR-1: rules and routes went with it
+            return
+        link = op.netns.link(op.ifname)
+        sources = [each.ip for each in op.netns.addresses(op.ifname)] if link else []
+        sources += [ip.address.ip for ip in _ips(op.prev_result or cnisdk.Result(), op.ifname)]
+        with op.netns.exclusively():
+            rules = _rules_of(op.netns.policy_rules(), sources, op.config.table)
+            tables = {each.table for each in rules}
+            if link and tables and op.config.table is None:
+                routes = op.netns.routes(op.ifname)
+                op.netns.set_routes(op.ifname, _put_back(routes, tables))
+            op.netns.remove_policy_rules(rules)
+
+    @on.check
+    def verify(self, op: cnisdk.Check[SbrConf]) -> None:
+        """Look for each address's rule, for the routes, and for the default route in its table."""
+        cfg, prev, rules = op.config, op.prev_result, op.netns.policy_rules()
+        wanted: list[cnisdk.KernelRoute] = []
+        for ip in _ips(prev, op.ifname):
+            found = _rules_of(rules, [ip.address.ip], cfg.table)
+            if not found:
+                table = f"table {cfg.table}" if cfg.table else "a table of its own"
+                raise errors.CniError(
+                    f"the policy rule from {ip.address.ip} to {table} is missing in {op.netns}"
+                )
+            if cfg.table is None:
+                subnet = cnisdk.KernelRoute(dst=ip.address.network, table=found[0].table)
+                wanted += (
+                    [subnet] if ip.address.network.prefixlen < ip.address.max_prefixlen else []
+                )
+                wanted += _added(cfg, prev, ip, found[0].table)
+        if prev.interface(op.ifname, op.netns.path):
+            op.netns.expect(prev, op.ifname)
+        routes = op.netns.routes(op.ifname)
+        for each in wanted:
+            if not any(_serves(route, each) for route in routes):
+                raise errors.CniError(
+                    f"the route to {each.dst} in table {each.table} is missing in {op.netns}",
+                    details=f"by {each.gw}" if each.gw else f"from {each.src}",
+                )
+
+    @on.gc
+    def collect(self, op: cnisdk.Gc[SbrConf]) -> None:
+        """Forget whose interfaces were changed, but for the valid attachments."""
+        _CLAIMS.retain(op)
+
+    @on.status
+    def ready(self, op: cnisdk.Status[SbrConf]) -> None:
+        """Answer 50 when the kernel has no policy rules."""
+        try:
+            op.host.policy_rules()
+        except errors.CniError as failure:
+            raise errors.PluginNotAvailable(failure.msg, details=failure.details) from failure
+
+
+def _ips(result: cnisdk.Result, ifname: str) -> list[cnisdk.Ip]:
+    """The addresses of the interface, and those of which the result does not say whose they are."""
+    names = {n: each.name for n, each in enumerate(result.interfaces)}
+    return [
+        ip for ip in result.ips if ip.interface is None or names.get(ip.interface, ifname) == ifname
+    ]
+
+
+def _rules_of(
+    rules: Iterable[cnisdk.PolicyRule], sources: Iterable[cnisdk.IpAddress], table: int | None
+) -> list[cnisdk.PolicyRule]:
+    """The rules from these sources to a table, or to any but the kernel's own."""
+    wanted = {ip_network(each) for each in sources}
+    found = [each for each in rules if each.src in wanted and not each.other]
+    if table is not None:
+        return [each for each in found if each.table == table]
+    return [each for each in found if each.table not in _KERNELS_TABLES]
+
+
+def _rearranged(
+    cfg: SbrConf,
+    result: cnisdk.Result,
+    routes: list[cnisdk.KernelRoute],
+    tables: Mapping[cnisdk.Ip, int],
+) -> list[cnisdk.KernelRoute]:
+    """All routes of the interface, with those of the main table in the addresses' tables."""
+    main = [each for each in routes if each.table == _MAIN_TABLE and not _is_added(each)]
+    wanted = [each for each in routes if each.table != _MAIN_TABLE]
+    if cfg.add_source_hints:
+        wanted += [each for each in main if each.dst.version == 4 and each.scope == _SCOPE_LINK]
+    for ip, table in tables.items():
+        wanted += [attrs.evolve(each, table=table) for each in main if _follows(each, ip)]
+        for new in _added(cfg, result, ip, table):
+            same = [each for each in wanted if (each.table, each.dst) == (new.table, new.dst)]
+            if not any(_serves(each, new) for each in same):
+                wanted = [each for each in wanted if each not in same or not new.gw] + [new]
+    return wanted
+
+
+def _serves(route: cnisdk.KernelRoute, wanted: cnisdk.KernelRoute) -> bool:
+    """Whether a route that is there does what one that is wanted would."""
+    same = (route.table, route.dst) == (wanted.table, wanted.dst)
+    return same and wanted.gw in {None, route.gw} and wanted.src in {None, route.src}
+
+
+def _follows(route: cnisdk.KernelRoute, ip: cnisdk.Ip) -> bool:
+    """Whether a route goes with an address: by source, by gateway, or because it has neither."""
+    ends = [each for each in (route.src, route.gw) if each is not None]
+    return not ends or any(each in ip.address.network for each in ends)
+
+
+def _added(
+    cfg: SbrConf, result: cnisdk.Result, ip: cnisdk.Ip, table: int
+) -> list[cnisdk.KernelRoute]:
+    """What there was in no table: a default route, and the subnet's with a hint."""
+    found: list[cnisdk.KernelRoute] = []
+    defaults = [each.gw for each in result.routes if each.dst == _DEFAULT[ip.version]]
+    own = [each for each in defaults if each in ip.address.network]
+    gw = cfg.gateway.get(ip.version) or (own[0] if own else ip.gateway)
+    if gw is not None:
+        found.append(_static(_DEFAULT[ip.version], gw=gw, table=table))
+    if cfg.add_source_hints:
+        scope = _SCOPE_LINK if ip.version == 4 else 0
+        found.append(_static(ip.address.network, src=ip.address.ip, scope=scope))
+    return found
+
+
+def _static(dst: cnisdk.IpNetwork, **keys: Any) -> cnisdk.KernelRoute:
+    return cnisdk.KernelRoute(dst=dst, protocol=_PROTOCOL_STATIC, **keys)
+
+
+def _put_back(routes: list[cnisdk.KernelRoute], tables: set[int]) -> list[cnisdk.KernelRoute]:
+    """The routes as they were before ADD, as far as can be told."""
+    kept = [
+        each for each in routes if not (each.table in {*tables, _MAIN_TABLE} and _is_added(each))
+    ]
+    return [
+        attrs.evolve(each, table=_MAIN_TABLE) if each.table in tables else each for each in kept
+    ]
+
+
+def _is_added(route: cnisdk.KernelRoute) -> bool:
+    return route.protocol == _PROTOCOL_STATIC
+
+
+def _with_gateways(cfg: SbrConf, result: cnisdk.Result, ips: Iterable[cnisdk.Ip]) -> cnisdk.Result:
+    """prevResult with the configured gateways, which CHECK of earlier plugins then looks for."""
+    routes = list(result.routes)
+    for position, route in enumerate(routes):
+        gw = cfg.gateway.get(route.dst.version) if route.dst.prefixlen == 0 else None
+        old = route.gw or result.gateway(route.dst.version)
+        if gw is not None and any(old in ip.address.network for ip in ips if old):
+            routes[position] = attrs.evolve(route, gw=gw)
+    return attrs.evolve(result, routes=tuple(routes))
