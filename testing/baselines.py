@@ -81,7 +81,7 @@ def page(title: str, date: str, reports: list[Report], explanations: dict[str, A
     lines = [
         f"# {title}",
         "",
-        f"{date}, cni-conformance {reports[0].suite_version}, kernel {reports[0].kernel}. Each failure was read in the transcript of its run, and repeated by its shell script, outside the suite.",
+        f"{date}, cni-conformance {reports[0].suite_version}, kernel {reports[0].kernel}. Each failure was read in the transcript of its run, and repeated outside the suite by its shell script; where a second call has to strike at one moment, the script may need several tries.",
         "",
         "| plugin | versions | must | should | field, sec | requirements tested |",
         "|---|---|---|---|---|---|",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.resources
 import json
 import os
+import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,13 @@ export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /var/lib && mkdir -p /run/netns
 """
 _MARK = "what ADD printed"
+STRING = """\
+# string NUMBER FILE: one of the strings in what a call has printed.
+string() { grep -o '"[^"]*"' "$2" | sed -n "$1p" | tr -d '"'; }
+"""
+_MADE_UP = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}|[a-z]+[0-9a-f]{6,}")
+"""A hardware address, or an interface's name with a hexadecimal number: others the next time."""
+_KILLED = ("timeout", "SIGKILL")
 _FAKE = """\
 # The delegate of this test: it answers as it is told and writes down its calls.
 mkdir -p {base}/bin {base}/scripts {base}/calls {base}/pool
@@ -53,26 +61,32 @@ def script(testbed: Testbed, case: Case) -> str:
         )
         for name in sorted(os.listdir(testbed.delegate.bin)):
             lines.append(_FAKE.format(base=testbed.delegate.base, name=name, program=program))
-    results: list[tuple[Any, str]] = []
+    results: list[tuple[str, str]] = []
+    commands: list[str] = []
     for number, step in enumerate(steps):
-        lines += _of_step(step, f"/run/printed-{number}", results)
+        commands += _of_step(step, f"/run/printed-{number}", results)
+    if any("$(string " in line for line in commands):
+        lines.append(STRING)
+    lines += commands
     return "\n".join(lines) + "\n"
 
 
-def _of_step(step: Step, printed: str, results: list[tuple[Any, str]]) -> list[str]:
+def _of_step(step: Step, printed: str, results: list[tuple[str, str]]) -> list[str]:
     """A step as shell commands.
 
     Args:
         step: Which.
         printed: The file for what the plugin prints.
-        results: Results of ADD so far, each with the file that has what ADD prints this time.
+        results: What ADD has printed so far, each with the file that has what it prints this time.
     """
     if step.kind == "plugin":
         env = [f"{key}={shlex.quote(value)}" for key, value in sorted(step.env.items())]
         command = " ".join(shlex.quote(word) for word in step.argv)
-        stdin = _with_printed_result(step.stdin, results)
+        if step.ended_by in _KILLED:
+            command = f"timeout -s KILL {step.seconds:.3f} {command}"
+        stdin = stdin_again(step.stdin, results)
         if step.title.startswith("ADD") and step.exit_code == 0:
-            results.append((_parsed(step.stdout), printed))
+            results.append((step.stdout, printed))
         return [
             "",
             f"echo {shlex.quote('--- ' + step.title)}",
@@ -88,16 +102,30 @@ def _of_step(step: Step, printed: str, results: list[tuple[Any, str]]) -> list[s
     return [f"# {step.title}"]
 
 
-def _with_printed_result(stdin: str, results: list[tuple[Any, str]]) -> str:
-    """A command that writes the input; a prevResult that ADD printed is what it prints this time."""
+def stdin_again(stdin: str, results: list[tuple[str, str]]) -> str:
+    """A command that writes the input again.
+
+    A prevResult, or what ADD made up of one that was edited, is what ADD prints this time.
+
+    Args:
+        stdin: What the call was given.
+        results: What ADD has printed until then, each with the file that has what it prints this time.
+    """
     config = _parsed(stdin)
     previous = config.get("prevResult") if isinstance(config, dict) else None
-    files = [file for result, file in results if previous and result == previous]
-    if not files:
+    if not previous:
         return f"printf %s {shlex.quote(_pretty(stdin))}"
-    marked = json.dumps({**config, "prevResult": _MARK}, indent=2)
-    before, after = (shlex.quote(part) for part in marked.split(f'"{_MARK}"'))
-    return f"{{ printf %s {before}; cat {files[-1]}; printf %s {after}; }}"
+    files = [file for text, file in results if _parsed(text) == previous]
+    if files:
+        marked = json.dumps({**config, "prevResult": _MARK}, indent=2)
+        before, after = (shlex.quote(part) for part in marked.split(f'"{_MARK}"'))
+        return f"{{ printf %s {before}; cat {files[-1]}; printf %s {after}; }}"
+    document, renewed = _pretty(stdin), ""
+    for text, file in results:
+        for number, string in enumerate(re.findall(r'"([^"]*)"', text), 1):
+            if _MADE_UP.fullmatch(string) and string in document:
+                renewed += f' -e "s/{string}/$(string {number} {file})/"'
+    return f"printf %s {shlex.quote(document)}" + (f" | sed{renewed}" if renewed else "")
 
 
 def _pretty(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shlex
 import time
 from collections.abc import Generator
 
@@ -32,10 +33,9 @@ def locks_held_by_others(testbed: Testbed) -> None:
     paths = _possible_locks(fresh, testbed.observe())
     if not paths:
         testbed.not_applicable("ADD makes no file in /var/lib, /run and /etc/cni to lock")
-    shown = ", ".join(paths)
     short = testbed.attachment("short")
     with _held(paths):
-        testbed.note("note", f"from here on another process holds the locks of {shown}")
+        _tell(testbed, paths, _LOCK_SHORT)
         running = testbed.start("ADD", short, limit=60)
         time.sleep(_LOCK_SHORT)
     testbed.note("note", "the locks are released")
@@ -50,7 +50,7 @@ def locks_held_by_others(testbed: Testbed) -> None:
         return  # it takes none of them
     for_ever = testbed.attachment("long")
     with _held(paths):
-        testbed.note("note", f"from here on another process holds the locks of {shown}")
+        _tell(testbed, paths, _LOCK_LONG + 5)
         call = testbed.call("ADD", for_ever, limit=_LOCK_LONG)
     testbed.expect(
         "field/lock/1",
@@ -71,6 +71,13 @@ def _possible_locks(fresh: State, later: State) -> list[str]:
     lines = fresh.only("file").appeared(later.only("file"))
     paths = [file_path(line) for line in lines if line.split()[3][0] in "-d"]
     return [path for path in paths if path.startswith(STATE_DIRECTORIES)]
+
+
+def _tell(testbed: Testbed, paths: list[str], seconds: float) -> None:
+    """Write down what holds the locks, as a command for the reproducer."""
+    title = f"from here on another process holds the locks of {', '.join(paths)}"
+    holders = "".join(f"flock {shlex.quote(each)} sleep {seconds:.0f} & " for each in paths)
+    testbed.note("setup", title, ["sh", "-c", f"{{ {holders}}} >/dev/null 2>&1; sleep 0.1"])
 
 
 @contextlib.contextmanager

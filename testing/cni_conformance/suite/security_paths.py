@@ -174,7 +174,7 @@ def planted_links_are_not_followed(testbed: Testbed) -> None:
     paths = [each for each in new_files(fresh, testbed.observe()) if _is_state(each)]
     if not paths:
         testbed.not_applicable("ADD makes no files in /var/lib, /run and /etc/cni")
-    os.makedirs(_CANARY)
+    testbed.command("mkdir", _CANARY)
     own = [path for path in paths if _speaks_of(path, attachment)]
     shared = [path for path in paths if path not in own]
     _expect_files_spared(testbed, attachment, own, "DEL")
@@ -207,15 +207,11 @@ def _expect_files_spared(
     for number, path in enumerate(paths):
         canary = f"{_CANARY}/{command}-{number}"
         if os.path.isfile(path) and not os.path.islink(path):
-            shutil.copyfile(path, canary)
-            os.unlink(path)
+            testbed.command("cp", path, canary)
         else:
-            with open(canary, "w", encoding="ascii") as file:
-                file.write("a file that is not the plugin's\n")
+            testbed.shell('echo "a file that is not the plugin\'s" >$CANARY', CANARY=canary)
         os.makedirs(posixpath.dirname(path), exist_ok=True)
-        if os.path.lexists(path):
-            os.unlink(path)
-        testbed.command("ln", "-s", canary, path)
+        testbed.command("ln", "-sfT", canary, path)
         with open(canary, "rb") as file:
             canaries[canary] = file.read()
     call = testbed.call(command, attachment)
