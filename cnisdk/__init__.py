@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cnisdk import capabilities, dhcp, errors, on, versions
     from cnisdk._config import IpamConf, NetConf, arg, capability, config, key
+    from cnisdk._dbus import BusFailure, SystemBus
     from cnisdk._deadline import Deadline
     from cnisdk._document import repeated_keys
     from cnisdk._ipam import Delegate
@@ -53,6 +54,7 @@ __version__ = "0.1.0"
 _HOME = {
     "IpamConf": "_config", "NetConf": "_config", "arg": "_config", "capability": "_config",
     "config": "_config", "key": "_config",
+    "BusFailure": "_dbus", "SystemBus": "_dbus",
     "Deadline": "_deadline",
     "repeated_keys": "_document",
     "Delegate": "_ipam",
@@ -79,6 +81,7 @@ __all__ = [
     "Add",
     "AddressTaken",
     "Attachment",
+    "BusFailure",
     "ChainedAdd",
     "ChainedPlugin",
     "Check",
@@ -116,6 +119,7 @@ __all__ = [
     "RuleTable",
     "Status",
     "Store",
+    "SystemBus",
     "Veth",
     "arg",
     "capabilities",

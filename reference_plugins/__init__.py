@@ -10,6 +10,7 @@ PLUGINS: Final = {
     "bridge": "reference_plugins.bridge:Bridge",
     "dhcp": "reference_plugins.dhcp:Dhcp",
     "dummy": "reference_plugins.dummy:Dummy",
+    "firewall": "reference_plugins.firewall:Firewall",
     "host-local": "reference_plugins.host_local:HostLocal",
     "ipvlan": "reference_plugins.ipvlan:Ipvlan",
     "loopback": "reference_plugins.loopback:Loopback",

@@ -12,7 +12,9 @@ busybox-static              | busybox-static      | tests with container runtime
 chromium                    | chromium            | tests of the HTML reports, in a browser
 containerd                  | containerd          | tests with containerd, by itself and as kubelet uses it
 containernetworking-plugins | /usr/lib/cni/bridge | interop tests against the Go plugins
+dbus-daemon                 | dbus-daemon         | tests with firewalld, which is spoken to over D-Bus
 dnsmasq-base                | dnsmasq             | tests of dhcp, as a server
+firewalld                   | firewalld           | tests of the firewall plugin with firewalld
 iproute2                    | ip                  | kernel tests
 iptables                    | iptables            | tests of the iptables backend
 iputils-ping                | ping                | tests that send traffic

@@ -273,7 +273,8 @@ def _difference(
     for chain in dict.fromkeys(rule.chain for rule, _ in wanted):
         found = [_normal(r.line) for r in here.rules if r.found.chain == chain]
         needed = [(rule, form) for rule, form in wanted if rule.chain == chain]
-        if not any(attachment.owns(r.found.comment) for r in here.rules if r.found.chain == chain):
+        tagged = any(attachment.owns(r.found.comment) for r in here.rules if r.found.chain == chain)
+        if chain in table.own_chains and not tagged:
             # Another implementation made the chain, and knows of no owner tag.
             needed = [(rule, form) for rule, form in needed if attachment.owner_tag not in form[1]]
         rest = list(found)

@@ -25,9 +25,9 @@ BOTH: dict[str, Any] = {
     "egressRate": 4_000_000,
     "egressBurst": 400_000,
 }
-INGRESS = {key: value for key, value in BOTH.items() if key.startswith("ingress")}
-EGRESS = {key: value for key, value in BOTH.items() if key.startswith("egress")}
-SMALLEST = {"ingressRate": 8, "ingressBurst": 8, "egressRate": 16, "egressBurst": 8}
+INGRESS: dict[str, Any] = {key: value for key, value in BOTH.items() if key.startswith("ingress")}
+EGRESS: dict[str, Any] = {key: value for key, value in BOTH.items() if key.startswith("egress")}
+SMALLEST: dict[str, Any] = {"ingressRate": 8, "ingressBurst": 8, "egressRate": 16, "egressBurst": 8}
 CONTAINERD_BURST = 2**32 - 1
 
 
@@ -129,7 +129,7 @@ def test_the_smallest_rates(machine: Machine, container: Netns) -> None:
 
 
 @pytest.mark.parametrize("zero", [{}, {"egressRate": 0, "egressBurst": 0}])
-def test_only_what_goes_in(machine: Machine, container: Netns, zero: dict[str, int]) -> None:
+def test_only_what_goes_in(machine: Machine, container: Netns, zero: dict[str, Any]) -> None:
     """T: egress disabled: no ifb."""
     cfg = conf(**INGRESS, **zero)
     result = machine.add(cfg, container, prev=prev(container))
@@ -215,7 +215,7 @@ def test_the_burst_of_containerd(machine: Machine, container: Netns) -> None:
     [(INGRESS, True), ({"ingressRate": 0, "ingressBurst": 0}, False)],
 )
 def test_keys_and_runtime(
-    machine: Machine, container: Netns, static: dict[str, int], *, shadows: bool
+    machine: Machine, container: Netns, static: dict[str, Any], *, shadows: bool
 ) -> None:
     """T: static config shadows runtimeConfig; W-BW-5: zeros alone do not."""
     runtime = {"bandwidth": {"egressRate": 16_000, "egressBurst": 160_000}}
@@ -509,7 +509,7 @@ def test_measured_throughput(machine: Machine, container: Netns) -> None:
 @pytest.mark.skipif(not (GO / "bandwidth").exists(), reason="needs containernetworking-plugins")
 @pytest.mark.parametrize("maker", ["go", "ours"])
 @pytest.mark.parametrize("keys", [BOTH, INGRESS, EGRESS, SMALLEST])
-def test_swap_with_go(machine: Machine, container: Netns, maker: str, keys: dict[str, int]) -> None:
+def test_swap_with_go(machine: Machine, container: Netns, maker: str, keys: dict[str, Any]) -> None:
     """What one has limited, the other checks and deletes."""
     first, second = (GO, machine.plugins) if maker == "go" else (machine.plugins, GO)
     result = machine.add(conf(**keys), container, prev=prev(container), plugins=first)

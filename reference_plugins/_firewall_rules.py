@@ -1,0 +1,224 @@
+"""The rules of the firewall plugin, in the words of iptables and of nftables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+import attrs
+
+import cnisdk
+from cnisdk import errors
+
+
+FAMILIES = ("ip", "ip6")
+_OWNERS = {"iptables": "CNI-FORWARD-OWNERS", "nftables": "owners"}
+_TABLE = "cni_firewall"
+_RULES = "CNI firewall plugin rules"
+_ADMIN = "CNI firewall plugin admin overrides"
+_ESTABLISHED = "-m conntrack --ctstate RELATED,ESTABLISHED"
+
+
+@attrs.frozen(kw_only=True)
+class Wanted:
+    """What an attachment needs of a packet filter."""
+
+    backend: str
+    admin: str
+    """The chain of the administrator."""
+    addresses: tuple[cnisdk.IpAddress, ...] = ()
+    """To let through."""
+    policy: str = ""
+    """same-bridge, isolated, or "" for neither."""
+    bridge: str = ""
+    """The bridge the policy is about."""
+
+    @property
+    def sources(self) -> list[str]:
+        """The addresses as firewalld takes them."""
+        return [source_of(each) for each in self.addresses]
+
+    def tables(self, *, recorded: bool = True) -> list[cnisdk.RuleTable]:
+        """The tables of the families that addresses are of.
+
+        Args:
+            recorded: With the owners. The Go plugin names none.
+        """
+        families = [family for family in FAMILIES if self._of(family)]
+        if self.backend == "nftables":
+            return [self._nftables()] if families else []
+        owners = self.backend == "firewalld" and families and recorded
+        tables = [self._owners()] if owners else []
+        if self.backend == "iptables" or (self.policy and recorded):
+            tables += [self._iptables(family, recorded=recorded) for family in families]
+        return tables
+
+    def everywhere(self) -> list[cnisdk.RuleTable]:
+        """All tables in which an attachment of this configuration may have rules."""
+        anyone = attrs.evolve(
+            self, backend="iptables", addresses=(IPv4Address(0), IPv6Address(0)), policy="isolated"
+        )
+        (nftables,) = attrs.evolve(anyone, backend="nftables").tables()
+        chains = {**nftables.chains, _OWNERS["nftables"]: ""}
+        return [*anyone.tables(), attrs.evolve(nftables, chains=chains)]
+
+    def _of(self, family: str) -> list[cnisdk.IpAddress]:
+        version = 4 if family == "ip" else 6
+        return [each for each in self.addresses if each.version == version]
+
+    def _iptables(self, family: str, *, recorded: bool) -> cnisdk.RuleTable:
+        """As the Go plugin makes them, that either plugin may remove the other's.
+
+        Its rules name no owner (W-FW-2). So the owners are in a chain that no packet enters.
+        """
+        stages = ("CNI-ISOLATION-STAGE-1", "CNI-ISOLATION-STAGE-2")
+        shared: list[cnisdk.Rule] = []
+        rules: list[cnisdk.Rule] = []
+        chains: list[str] = []
+        if self.backend == "iptables":
+            chains += ["CNI-FORWARD", self.admin, *([_OWNERS["iptables"]] if recorded else [])]
+            shared += [
+                cnisdk.Rule("FORWARD", "-j CNI-FORWARD", _RULES, first=True),
+                cnisdk.Rule("CNI-FORWARD", f"-j {self.admin}", _ADMIN, first=True),
+            ]
+            for address in self._of(family):
+                one = source_of(address)
+                rules += [
+                    cnisdk.Rule("CNI-FORWARD", f"-d {one} {_ESTABLISHED} -j ACCEPT", ""),
+                    cnisdk.Rule("CNI-FORWARD", f"-s {one} -j ACCEPT", ""),
+                ]
+                if recorded:
+                    owners = _OWNERS["iptables"]
+                    rules += [cnisdk.Rule(owners, f"{end} {one} -j RETURN") for end in ("-d", "-s")]
+        if self.policy and recorded:
+            chains += stages
+            comment = f"{_RULES} (ingressPolicy: same-bridge|isolated)"
+            shared += [
+                cnisdk.Rule("FORWARD", f"-j {stages[0]}", comment, first=True),
+                *(cnisdk.Rule(stage, "-j RETURN", comment) for stage in stages),
+            ]
+            into, out = f"-i {self.bridge}", f"-o {self.bridge}"
+            rules += [
+                cnisdk.Rule(stages[0], f"{into} ! {out} -j {stages[1]}", first=True),
+                cnisdk.Rule(stages[1], f"{out} -j DROP", first=True),
+            ]
+            if self.policy == "isolated":
+                rules.append(cnisdk.Rule(stages[0], f"{into} {out} -j DROP", first=True))
+        return cnisdk.RuleTable(
+            backend="iptables",
+            family=family,
+            name="filter",
+            chains=dict.fromkeys(chains, ""),
+            shared=shared,
+            rules=rules,
+        )
+
+    def _owners(self) -> cnisdk.RuleTable:
+        """Whose the sources are that firewalld has: in a chain that no packet enters."""
+        rules = [
+            cnisdk.Rule(_OWNERS["nftables"], f"{_field(each)} saddr {each} return")
+            for each in self.addresses
+        ]
+        return cnisdk.RuleTable(
+            family="inet",
+            name=_TABLE,
+            comment=_RULES,
+            chains={_OWNERS["nftables"]: ""},
+            rules=rules,
+        )
+
+    def _nftables(self) -> cnisdk.RuleTable:
+        shared = [
+            cnisdk.Rule("forward", "jump isolation", ""),
+            cnisdk.Rule("forward", "jump accept_forward", ""),
+            cnisdk.Rule("accept_forward", f"jump {self.admin}", "", first=True),
+        ]
+        rules: list[cnisdk.Rule] = []
+        for address in self.addresses:
+            field = _field(address)
+            rules += [
+                cnisdk.Rule(
+                    "accept_forward", f"{field} daddr {address} ct state established,related accept"
+                ),
+                cnisdk.Rule("accept_forward", f"{field} saddr {address} accept"),
+            ]
+        if self.policy:
+            into, out = f'iifname "{self.bridge}"', f'oifname "{self.bridge}"'
+            other = out.replace(" ", " != ")
+            rules.append(cnisdk.Rule("isolation", f"{into} {other} jump isolation_outside"))
+            rules.append(cnisdk.Rule("isolation_outside", f"{out} drop"))
+            if self.policy == "isolated":
+                rules.append(cnisdk.Rule("isolation", f"{into} {out} drop"))
+        return cnisdk.RuleTable(
+            family="inet",
+            name=_TABLE,
+            comment=_RULES,
+            chains={
+                "forward": "filter forward 0",
+                **dict.fromkeys(("isolation", "isolation_outside", "accept_forward"), ""),
+                self.admin: "",
+            },
+            shared=shared,
+            rules=rules,
+        )
+
+
+def source_of(address: cnisdk.IpAddress) -> str:
+    """An address as the network of one that it is."""
+    return f"{address}/{address.max_prefixlen}"
+
+
+def expect_isolation(host: cnisdk.Namespace, wanted: Wanted) -> None:
+    """Raise an error when nobody keeps others away from the bridge."""
+    if not wanted.policy:
+        return
+    for table in attrs.evolve(wanted, backend="iptables").tables():
+        rules = host.rules(table, ["CNI-ISOLATION-STAGE-2"])
+        if not any(rule.text == (f"oifname == {wanted.bridge}", "drop") for rule in rules):
+            raise errors.CniError(
+                f"expected rule of ingressPolicy {wanted.policy} not found in chain "
+                "CNI-ISOLATION-STAGE-2",
+                details=f"it should drop what goes out by {wanted.bridge}",
+            )
+
+
+def _field(address: cnisdk.IpAddress) -> str:
+    return "ip" if address.version == 4 else "ip6"
+
+
+Owned = Callable[[str], bool]
+"""Whether an owner tag is one of those that go."""
+
+
+def owned_addresses(
+    host: cnisdk.Namespace, tables: Collection[cnisdk.RuleTable], goes: Owned
+) -> tuple[set[cnisdk.IpAddress], set[cnisdk.IpAddress]]:
+    """The addresses of owners that go, and those of owners that stay."""
+    going: set[cnisdk.IpAddress] = set()
+    staying: set[cnisdk.IpAddress] = set()
+    for table in tables:
+        chains = [chain for chain in _OWNERS.values() if chain in table.chains]
+        for rule in host.rules(table, chains) if chains else ():
+            address = _address(rule)
+            if address is not None:
+                (going if goes(rule.comment) else staying).add(address)
+    return going, staying
+
+
+def plain_rules(addresses: Collection[cnisdk.IpAddress]) -> Callable[[cnisdk.FoundRule], bool]:
+    """Tells the rules without owner that let these addresses through."""
+    return lambda rule: (
+        rule.chain == "CNI-FORWARD"
+        and not rule.comment
+        and rule.text[-1] == "accept"
+        and _address(rule) in addresses
+    )
+
+
+def _address(rule: cnisdk.FoundRule) -> cnisdk.IpAddress | None:
+    """The address a rule is about."""
+    field, _, value = rule.text[0].partition(" == ") if rule.text else ("", "", "")
+    try:
+        return ip_address(value) if field.endswith(("saddr", "daddr")) else None
+    except ValueError:
+        return None

@@ -1,0 +1,221 @@
+"""Let the traffic of containers through the host's firewall, and keep bridges apart."""
+
+from __future__ import annotations
+
+import re
+
+import attrs
+
+import cnisdk
+from cnisdk import errors, on
+from reference_plugins import _firewalld
+from reference_plugins._firewall_rules import (
+    Owned,
+    Wanted,
+    expect_isolation,
+    owned_addresses,
+    plain_rules,
+    source_of,
+)
+
+
+_BACKENDS = ("iptables", "nftables", "firewalld")
+_POLICIES = ("", "open", "same-bridge", "isolated")
+_BRIDGED = "bridge/bridge-nf-call-iptables"
+_CHAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,27}")
+_DEVICE = re.compile(r"[^\s\"'\\;/]{1,15}")
+
+
+def _chain(_: object, _field: object, value: str) -> None:
+    if value and not _CHAIN.fullmatch(value):
+        raise ValueError(
+            'must be the name of a chain: a letter, and at most 27 letters, digits, ".", "_" '
+            f'or "-", got "{value}"'
+        )
+
+
+@cnisdk.config
+class FirewallConf(cnisdk.NetConf):
+    """Configuration of the firewall plugin."""
+
+    backend: str = ""
+    """iptables, nftables or firewalld; by default firewalld where it runs, else iptables."""
+    iptables_admin_chain_name: str = attrs.field(default="", validator=_chain)
+    """Chain for the administrator's own rules, which come first; by default CNI-ADMIN."""
+    firewalld_zone: str = ""
+    """Zone of firewalld the addresses are put into; by default trusted."""
+    ingress_policy: str = ""
+    """open; same-bridge: nothing from other bridges; isolated: nothing from the same bridge, either."""
+
+    @property
+    def admin_chain(self) -> str:
+        """The administrator's chain."""
+        return self.iptables_admin_chain_name or "CNI-ADMIN"
+
+    @property
+    def zone(self) -> str:
+        """The zone of firewalld."""
+        return self.firewalld_zone or "trusted"
+
+    @property
+    def policy(self) -> str:
+        """same-bridge, isolated, or "" for none."""
+        if self.ingress_policy not in _POLICIES:
+            raise errors.InvalidConfig(
+                f'unknown ingress policy: "{self.ingress_policy}"',
+                details="ingressPolicy must be open, same-bridge or isolated",
+            )
+        return self.ingress_policy if self.ingress_policy in _POLICIES[2:] else ""
+
+
+_Conf = cnisdk.ChainedAdd[FirewallConf] | cnisdk.Check[FirewallConf] | cnisdk.Status[FirewallConf]
+
+
+class Firewall(cnisdk.ChainedPlugin[FirewallConf]):
+    """Let the traffic of containers through the host's firewall, and keep bridges apart."""
+
+    @on.add
+    def attach(self, op: cnisdk.ChainedAdd[FirewallConf]) -> cnisdk.Result:
+        """Let every address of prevResult through, and apply the policy to its bridge."""
+        cfg = op.config
+        wanted = _wanted(op)
+        if wanted.backend == "firewalld":
+            for source in wanted.sources:
+                if _firewalld.add(op.deadline, cfg.zone, source):
+                    op.on_rollback(_firewalld.remove, op.deadline, cfg.zone, source)
+        if wanted.policy == "isolated" and op.host.sysctl(_BRIDGED) != "1":
+            op.log.warning("within the bridge nothing is filtered", sysctl=f"net/{_BRIDGED}")
+        tables = wanted.tables(recorded=wanted.backend != "firewalld" or _has_nftables(op.host))
+        also = plain_rules(wanted.addresses)
+        if tables:
+            op.on_rollback(op.host.remove_rules, op.attachment, tables, also=also)
+            op.host.add_rules(op.attachment, tables, also=also)
+        return op.prev_result
+
+    @on.delete
+    def detach(self, op: cnisdk.Del[FirewallConf]) -> None:
+        """Remove what is the attachment's, whatever the configuration says by now (W-FW-1)."""
+        ips = op.prev_result.ips if op.prev_result is not None else ()
+        known: set[cnisdk.IpAddress] = {ip.address.ip for ip in ips}
+        tables = _anywhere(op.config)
+        going = _let_go(op, tables, op.attachment.owns, known)
+        op.host.remove_rules(op.attachment, tables, also=plain_rules(going))
+
+    @on.check
+    def verify(self, op: cnisdk.Check[FirewallConf]) -> None:
+        """Compare sources and rules with what ADD makes."""
+        wanted = _wanted(op)
+        if wanted.backend == "firewalld":
+            for source in wanted.sources:
+                _firewalld.expect(op.deadline, op.config.zone, source)
+        tables = wanted.tables()
+        recorded, _ = owned_addresses(op.host, tables, op.attachment.owns)
+        if recorded or wanted.backend == "nftables":
+            op.host.expect_rules(op.attachment, tables)
+        else:  # the Go plugin's: nothing says whose they are
+            op.host.expect_rules(op.attachment, wanted.tables(recorded=False))
+            expect_isolation(op.host, wanted)
+
+    @on.gc
+    def collect(self, op: cnisdk.Gc[FirewallConf]) -> None:
+        """Remove what belongs to attachments that are not valid any more."""
+        network, valid = op.network.name, op.valid_attachments
+        prefix = cnisdk.Attachment(network, "", "").network_hash
+
+        def is_stale(tag: str) -> bool:
+            return tag.startswith(prefix) and not any(each.owns(tag) for each in valid)
+
+        tables = _anywhere(op.config)
+        going = _let_go(op, tables, is_stale, set())
+        op.host.retain_rules(network, valid, tables, also=plain_rules(going))
+
+    @on.status
+    def ready(self, op: cnisdk.Status[FirewallConf]) -> None:
+        """Answer 50 when the backend cannot be used."""
+        backend = _backend(op)
+        if backend == "firewalld":
+            running = _firewalld.is_running(op.deadline)
+            problem = "" if running else "firewalld does not run, or is not on the system bus"
+        else:
+            problem = op.host.firewall_problem(backend)
+        if not problem and op.config.policy and backend != "nftables":
+            problem = op.host.firewall_problem("iptables")
+        if problem:
+            raise errors.PluginNotAvailable(f"backend {backend}: {problem}")
+
+
+def _backend(
+    op: cnisdk.ChainedAdd[FirewallConf] | cnisdk.Check[FirewallConf] | cnisdk.Status[FirewallConf],
+) -> str:
+    """The backend: firewalld where it runs, else iptables; nftables where that is all there is."""
+    backend = op.config.backend
+    if not backend:
+        if _firewalld.is_running(op.deadline):
+            return "firewalld"
+        missing = op.host.firewall_problem("iptables")
+        return "nftables" if missing and _has_nftables(op.host) else "iptables"
+    if backend not in _BACKENDS:  # W-FW-5
+        raise errors.InvalidConfig(
+            f'unrecognized backend "{backend}"',
+            details=f"backend must be one of {', '.join(_BACKENDS)}, or absent",
+        )
+    return backend
+
+
+def _has_nftables(host: cnisdk.Namespace) -> bool:
+    try:
+        return host.firewall_backend() == "nftables"
+    except errors.CniError:
+        return False
+
+
+def _wanted(op: cnisdk.ChainedAdd[FirewallConf] | cnisdk.Check[FirewallConf]) -> Wanted:
+    """What the configuration asks for, before anything is changed (W-FW-3)."""
+    policy = op.config.policy
+    return Wanted(
+        backend=_backend(op),
+        admin=op.config.admin_chain,
+        addresses=tuple(ip.address.ip for ip in op.prev_result.ips),
+        policy=policy,
+        bridge=_bridge(op.host, op.prev_result, policy) if policy else "",
+    )
+
+
+def _bridge(host: cnisdk.Namespace, result: cnisdk.Result, policy: str) -> str:
+    """The first bridge of the result, or else its first interface, as in Go (W-FW-3)."""
+    if not result.interfaces:
+        raise errors.InvalidConfig(
+            f'interface needs to be set for ingress policy "{policy}", make sure to chain '
+            '"firewall" plugin with "bridge"'
+        )
+    names = [each.name for each in result.interfaces if not each.sandbox]
+    links = [host.link(name) for name in names if _DEVICE.fullmatch(name)]
+    bridges = [link.name for link in links if link is not None and link.kind == "bridge"]
+    name = bridges[0] if bridges else result.interfaces[0].name
+    if not _DEVICE.fullmatch(name):
+        raise errors.InvalidConfig(
+            f'got no bridge name but "{name}"' if name else "got empty bridge name"
+        )
+    return name
+
+
+def _anywhere(cfg: FirewallConf) -> list[cnisdk.RuleTable]:
+    return Wanted(backend="", admin=cfg.admin_chain).everywhere()
+
+
+def _let_go(
+    op: cnisdk.Del[FirewallConf] | cnisdk.Gc[FirewallConf],
+    tables: list[cnisdk.RuleTable],
+    goes: Owned,
+    known: set[cnisdk.IpAddress],
+) -> set[cnisdk.IpAddress]:
+    """The addresses of what goes; firewalld has them no more.
+
+    W-FW-2: not those another owner has by now.
+    """
+    going, staying = owned_addresses(op.host, tables, goes)
+    going = (going | known) - staying
+    if op.config.backend not in {"iptables", "nftables"}:
+        for address in going:
+            _firewalld.remove(op.deadline, op.config.zone, source_of(address))
+    return going
