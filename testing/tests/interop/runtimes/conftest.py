@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from busybox_image import archive, is_static  # these lie beside this file, and are in no package
 from containerd import Containerd
 from podman import Podman
-from runtime_node import GO_PLUGINS, PATH, CannotMakeNode, Node
+from runtime_node import PATH, CannotMakeNode, Node
 
 
 MakeNode = Callable[..., Node]
@@ -48,7 +48,7 @@ def image() -> bytes:
 
 @pytest.fixture
 def make_node(launchers: Path) -> Iterator[MakeNode]:
-    """Makes the test's node, with our plugins and the Go plugins named."""
+    """Makes the test's node, with our plugins."""
     # The root of a user namespace may make the namespaces, but not the cgroups and devices.
     everybody = Path("/proc/self/uid_map").read_text("ascii").split() == ["0", "0", "4294967295"]
     if os.geteuid() != 0 or not everybody:
@@ -57,14 +57,13 @@ def make_node(launchers: Path) -> Iterator[MakeNode]:
         ("ip", "iproute2"),
         ("iptables", "iptables"),
         ("nft", "nftables"),
-        (f"{GO_PLUGINS}/portmap", "containernetworking-plugins"),
     ):
         _require(program, package)
     made: list[Node] = []
 
-    def make(*go: str) -> Node:
+    def make() -> Node:
         try:
-            made.append(Node(launchers, go))
+            made.append(Node(launchers))
         except CannotMakeNode as failure:
             pytest.skip(f"cannot make namespaces and mounts: {failure}")
         return made[-1]
@@ -76,18 +75,18 @@ def make_node(launchers: Path) -> Iterator[MakeNode]:
 
 @pytest.fixture
 def containerd(make_node: MakeNode, image: bytes) -> Containerd:
-    """A node with containerd, our plugins, and Go's for ports, bandwidth and firewall."""
+    """A node with containerd and our plugins."""
     for program in ("containerd", "ctr", "runc"):
         _require(program, "runc" if program == "runc" else "containerd")
-    return Containerd(make_node("portmap", "bandwidth", "firewall"), image)
+    return Containerd(make_node(), image)
 
 
 @pytest.fixture
 def podman(make_node: MakeNode, image: bytes) -> Podman:
-    """A node with podman, our plugins, and those of Go's which podman puts behind them."""
+    """A node with podman and our plugins."""
     for program in ("podman", "conmon", "runc"):
         _require(program, program)
-    made = Podman(make_node("portmap", "firewall"))
+    made = Podman(make_node())
     if made("info", "--format={{.Host.NetworkBackend}}").strip() != "cni":
         pytest.skip("this podman has no CNI backend")
     made.load(image)

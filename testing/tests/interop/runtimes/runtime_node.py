@@ -1,9 +1,8 @@
 """A node for one container runtime: namespaces of its own, in which the runtime cannot tell that it is a guest.
 
 The node has its own network, mounts and processes. Where runtimes and plugins keep state it has file systems in
-memory: /run, /var/lib/cni, /etc/cni, /dev/shm; and /opt/cni, where it has our plugins and those of Go's which a
-test asks for. Nothing of it is seen outside but cgroups, which are named after it and removed with it. It ends,
-with every process in it, when `close` is called or the process that made it dies.
+memory: /run, /var/lib/cni, /etc/cni, /dev/shm; and /opt/cni, where it has our plugins. Nothing of it is seen outside but
+cgroups, which are named after it and removed with it. It ends, with every process in it, when `close` is called or the process that made it dies.
 """
 
 from __future__ import annotations
@@ -27,7 +26,6 @@ STATE = "/run/node"
 """Where a test keeps files of its own in the node."""
 BIN_DIR = "/opt/cni/bin"
 """Where ctr looks for plugins; it has no option for that."""
-GO_PLUGINS = "/usr/lib/cni"
 CONF_DIR = "/etc/cni/net.d"
 NETWORKS = "/var/lib/cni/networks"
 RESULTS = "/var/lib/cni/results"
@@ -72,17 +70,16 @@ class Call:
 
 
 class Node:
-    """A node with our plugins and some of Go's.
+    """A node with our plugins.
 
     Args:
-        launchers: A directory with our plugins.
-        go: Names of Go plugins to have beside them.
+        launchers: A directory with them.
 
     Raises:
         CannotMakeNode: the rights are missing.
     """
 
-    def __init__(self, launchers: Path, go: Sequence[str] = ()) -> None:
+    def __init__(self, launchers: Path) -> None:
         self.name = f"cnisdk-{uuid.uuid4().hex[:8]}"
         """No other node has it; for cgroups and whatever else is seen outside."""
         flags = ["--net", "--mount", "--pid", "--ipc", "--fork", "--kill-child", "--mount-proc"]
@@ -100,8 +97,6 @@ class Node:
             raise CannotMakeNode(stderr)
         for launcher in launchers.iterdir():
             shutil.copy(launcher, self.path(BIN_DIR))
-        for plugin in go:
-            self.path(f"{BIN_DIR}/{plugin}").symlink_to(f"{GO_PLUGINS}/{plugin}")
 
     def path(self, path: str) -> Path:
         """How a file of the node is reached from outside."""

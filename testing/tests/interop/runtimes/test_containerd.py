@@ -198,5 +198,5 @@ def test_a_pod_without_address_fails_with_our_words_and_leaves_nothing(
         cri.run_pod(pod_config("second", f"/{node.name}"))
 
     assert 'plugin type="bridge" failed (add)' in str(caught.value)
-    assert "1 of 1 addresses are taken; retry when" in str(caught.value)
+    assert f"1 of 1 addresses of network {NETWORK} are taken; retry when" in str(caught.value)
     assert leftovers(node) == before

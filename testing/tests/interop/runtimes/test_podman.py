@@ -1,4 +1,4 @@
-"""podman with our bridge and host-local, and Go's portmap, firewall and tuning behind them."""
+"""podman with our plugins: bridge and host-local, and behind them portmap, firewall and tuning."""
 
 from __future__ import annotations
 
