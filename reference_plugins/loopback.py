@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cnisdk
 from cnisdk import errors, on
 
@@ -23,7 +25,8 @@ class Loopback(cnisdk.Plugin[LoopbackConf]):
         if not op.netns.expect_link(_LO).up:
             # The tag says on whose behalf lo is up, so that DEL does not take it from others.
             op.netns.set_alias(_LO, op.attachment.owner_tag)
-            op.on_rollback(self._take_down, op.netns, op.attachment)
+            before = op.netns.addresses(_LO)
+            op.on_rollback(self._take_down, op.netns, op.attachment, before)
             op.netns.set_up(_LO)
         addresses = op.netns.addresses(_LO)
         for address in addresses:
@@ -55,8 +58,17 @@ class Loopback(cnisdk.Plugin[LoopbackConf]):
             op.netns.expect_address(_LO, ip.address)
 
     @staticmethod
-    def _take_down(netns: cnisdk.Namespace, attachment: cnisdk.Attachment) -> None:
+    def _take_down(
+        netns: cnisdk.Namespace,
+        attachment: cnisdk.Attachment,
+        before: Sequence[cnisdk.IpInterface] | None = None,
+    ) -> None:
         lo = netns.link(_LO)
-        if lo is not None and attachment.owns(lo.alias):
-            netns.set_down(_LO)
-            netns.set_alias(_LO, "")
+        if lo is None or not attachment.owns(lo.alias):
+            return
+        netns.set_down(_LO)
+        netns.set_alias(_LO, "")
+        # The kernel leaves lo the IPv4 address it gave it; so does DEL, as in Go.
+        if before is not None:
+            for address in set(netns.addresses(_LO)) - set(before):
+                netns.remove_address(_LO, address)

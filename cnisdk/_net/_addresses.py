@@ -56,6 +56,19 @@ class AddressVerbs(Space):
                 self._remove_address(link, rival)
             self._add_shared_address(link, address)
 
+    def remove_address(self, name: str, address: IpInterface) -> None:
+        """Take an address from a link, if it has it.
+
+        Args:
+            name: The link.
+            address: Address with prefix length. A subnet's first IPv4 address takes the others along.
+
+        Raises:
+            errors.CniError: there is no such link.
+        """
+        with self._named(f'address {address} on "{name}"'):
+            self._remove_address(self.expect_link(name), address)
+
     def _remove_address(self, link: Link, address: IpInterface) -> None:
         try:
             self.kernel.remove_address(link.index, address)
