@@ -129,6 +129,12 @@ class Testbed(Host):
             config.pop("capabilities", None)
         return _changed(config, changes)
 
+    def _position(self, attachment: Attachment) -> int:
+        """The how manieth of the run's attachments it is, from 0."""
+        keys = [(each.container_id, each.ifname) for each in self._attachments]
+        key = (attachment.container_id, attachment.ifname)
+        return list(dict.fromkeys([*keys, key])).index(key)
+
     def environment(self, command: str, attachment: Attachment | None = None) -> dict[str, str]:
         """The environment of a call."""
         env = {
@@ -161,6 +167,7 @@ class Testbed(Host):
         """Start a call of the plugin without waiting for its end; arguments as for `call`."""
         config = self.config()
         if attachment is not None:
+            _shift_ports(config, self._position(attachment))
             config = _changed(config, attachment.config)
             previous = attachment.previous if command == "ADD" else attachment.result
             if previous is not None:
@@ -376,3 +383,9 @@ class Testbed(Host):
 def _changed(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     result = {**values, **changes}
     return {key: value for key, value in result.items() if value is not None}
+
+
+def _shift_ports(config: Json, position: int) -> None:
+    """Give each attachment ports of the host of its own: one port cannot lead to two containers."""
+    for mapping in config.get("runtimeConfig", {}).get("portMappings", []):
+        mapping["hostPort"] += position
