@@ -16,6 +16,8 @@ from cnisdk.versions import NEWEST
 
 
 if TYPE_CHECKING:
+    import socket
+
     from cnisdk._deadline import Deadline
 
 DEFAULT_SOCKET: Final = "/run/cni/dhcp.sock"
@@ -132,52 +134,81 @@ class Daemon:
         }
 
     def _call(self, method: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        import socket  # noqa: PLC0415  # 5 ms, not for VERSION
-
         name = f"DHCP.{method}"
         question = {"id": 1, "method": name, "params": [arguments]}
-        with (
-            self._deadline.step(f"waiting for the DHCP daemon at {self.socket_path}"),
-            socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as daemon,
-        ):
+        with self._deadline.step(f"waiting for the DHCP daemon at {self.socket_path}"):
             try:
-                daemon.settimeout(_bound(self._deadline))
-                daemon.connect(self.socket_path)
-            except OSError as failure:
-                raise NoDaemon(
-                    f"error dialing DHCP daemon: dial unix {self.socket_path}: connect: "
-                    f"{(failure.strerror or str(failure)).lower()}",
-                    details="run cnisdk dhcp-daemon, or correct ipam.daemonSocketPath",
-                ) from None
-            try:
-                daemon.sendall(json.dumps(question).encode() + b"\n")
-                answer = json.loads(_line(daemon, self._deadline))
+                with self._connected() as daemon:
+                    daemon.sendall(json.dumps(question).encode() + b"\n")
+                    line = self._line(daemon)
+                if line.startswith(b"HTTP/"):
+                    return self._call_go(method, arguments)
+                answer = json.loads(line)
             except TimeoutError:
                 raise self._deadline.expired() from None
             except (OSError, ValueError) as failure:
                 raise NoDaemon(
                     f"error calling {name}: {failure}",
-                    details=f"the daemon at {self.socket_path} ended, or is none of cnisdk",
+                    details=f"the daemon at {self.socket_path} ended, or is none for DHCP",
                 ) from None
         if answer["error"]:
             raise _failure(name, answer["error"])
         return cast("dict[str, Any]", answer["result"])
 
+    def _call_go(self, method: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The same of the Go daemon, which knows two methods only."""
+        from cnisdk.dhcp import _go_client  # noqa: PLC0415  # rarely needed
+
+        if method in {"Status", "Retain"}:
+            return {"released": []}
+        wanted = "Release" if method == "Release" else "Allocate"
+        with self._connected() as daemon:
+            try:
+                found = _go_client.call(
+                    daemon, lambda: self._receive(daemon), f"DHCP.{wanted}", arguments
+                )
+            except _go_client.Refusal as refusal:
+                raise _failure(f"DHCP.{wanted}", {"code": 11, "msg": refusal}) from None
+        addresses = [ip["address"].partition("/")[0] for ip in found["ips"]]
+        if method == "Check" and not set(addresses) <= set(arguments["Addresses"]):
+            raise errors.CniError(f"the lease is for {addresses[0]}, which prevResult has not")
+        return found
+
+    def _connected(self) -> socket.socket:
+        import socket  # noqa: PLC0415  # 5 ms, not for VERSION
+
+        daemon = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            daemon.settimeout(_bound(self._deadline))
+            daemon.connect(self.socket_path)
+        except OSError as failure:
+            daemon.close()
+            raise NoDaemon(
+                f"error dialing DHCP daemon: dial unix {self.socket_path}: connect: "
+                f"{(failure.strerror or str(failure)).lower()}",
+                details="run cnisdk dhcp-daemon, or correct ipam.daemonSocketPath",
+            ) from None
+        return daemon
+
+    def _line(self, daemon: socket.socket) -> bytes:
+        data = b""
+        while not data.endswith(b"\n"):
+            part = self._receive(daemon)
+            if not part:
+                if data.startswith(b"HTTP/"):
+                    break
+                raise ValueError("unexpected EOF")
+            data += part
+        return data
+
+    def _receive(self, daemon: socket.socket) -> bytes:
+        daemon.settimeout(_bound(self._deadline))
+        return daemon.recv(65536)
+
 
 def _bound(deadline: Deadline) -> float | None:
     left = deadline.remaining()
     return None if left == float("inf") else max(left, 0.001)
-
-
-def _line(daemon: Any, deadline: Deadline) -> bytes:
-    data = b""
-    while not data.endswith(b"\n"):
-        daemon.settimeout(_bound(deadline))
-        part = daemon.recv(65536)
-        if not part:
-            raise ValueError("unexpected EOF")
-        data += part
-    return data
 
 
 def _failure(name: str, error: Mapping[str, Any]) -> errors.CniError:

@@ -15,7 +15,7 @@ from typing import Final
 
 import attrs
 
-from cnisdk import errors
+from cnisdk import _directories, errors
 from cnisdk._deadline import Deadline
 from cnisdk._log import Log
 from cnisdk._store._records import Store
@@ -145,6 +145,7 @@ def serve(settings: Settings, env: Mapping[str, str]) -> None:
     path = settings.host_prefix + settings.socket_path
     log = Log(env.get("CNI_LOG_FILE", ""), env.get("CNI_LOG_LEVEL", "info"), {"daemon": "dhcp"})
     store = Store(settings.state_dir or f"{path.removesuffix('.sock')}.leases", log=log)
+    _make_directory(os.path.dirname(os.path.abspath(path)))
     # Held until the end: no two daemons may keep the same leases.
     with store.locked(Deadline(_LOCK_SECONDS), f"keeping DHCP leases for {path}"):
         listener = _sockets.activated(env)
@@ -192,6 +193,13 @@ async def _tracked(
         running.add(task)
         task.add_done_callback(running.discard)
     await service.serve(reader, writer)
+
+
+def _make_directory(path: str) -> None:
+    try:
+        _directories.make(path, 0o700)
+    except OSError as failure:
+        raise errors.IoFailure(f"cannot make {path}: {failure.strerror}") from failure
 
 
 def _write_pidfile(path: str) -> None:

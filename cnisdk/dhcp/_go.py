@@ -118,7 +118,7 @@ def _texts(arguments: Any) -> dict[str, Any]:
 
 def _go_result(result: Mapping[str, Any]) -> dict[str, Any]:
     """A result in JSON's terms in Go's."""
-    dns = result.get("dns") or {}
+    dns: Mapping[str, Any] = result.get("dns") or {}
     return {
         "CNIVersion": "1.0.0",
         "IPs": [

@@ -228,9 +228,8 @@ def length(head: bytes) -> tuple[int, int] | None:
     """
     if not head or (head[0] >= 128 and len(head) < 257 - head[0]):
         return None
-    reader = _Reader(head)
-    size = reader.uint()
-    return size, reader._offset  # noqa: SLF001
+    size = _Reader(head).uint()
+    return size, 1 if head[0] < 128 else 257 - head[0]
 
 
 __all__ = [

@@ -21,7 +21,7 @@ from cnisdk.dhcp._options import Wishes
 if TYPE_CHECKING:
     from cnisdk._log import Log
     from cnisdk._names import Attachment
-    from cnisdk._store._records import Store
+    from cnisdk._store._records import Record, Store
 
 _STORE_SECONDS = 10.0
 
@@ -63,17 +63,22 @@ class Leases:
         for key, record in self._store.items():
             try:
                 lease = Lease.of_record(record.data)
-                if record.is_from_earlier_boot:
-                    raise Gone("the machine has been rebooted since")
-                Interface.of(lease).close()
+                self._expect_place(lease, record)
             except (Gone, LookupError, TypeError, ValueError) as reason:
                 self._log.info("lease not resumed", record=key, reason=str(reason))
                 self._store.remove(key, Deadline(_STORE_SECONDS))
                 continue
-            except (errors.CniError, OSError) as failure:
-                self._log.warning("interface of a lease", record=key, reason=str(failure))
             self._log.info("lease resumed", lease=lease.address, attachment=str(lease.attachment))
             self._keep(lease)
+
+    def _expect_place(self, lease: Lease, record: Record) -> None:
+        if record.is_from_earlier_boot:
+            raise Gone("the machine has been rebooted since")
+        try:
+            Interface.of(lease).close()
+        except OSError as failure:
+            # Not to be told now; the lease's next step will.
+            self._log.warning("interface of a lease", lease=lease.address, reason=str(failure))
 
     async def allocate(self, request: Request) -> Lease:
         """The attachment's lease: the one it has, or a new one.
@@ -92,6 +97,7 @@ class Leases:
                 lease = await self._acquired(request, interface)
             self._save(lease)
             self._keep(lease)
+            self._log.info("lease got", lease=lease.address, attachment=str(attachment))
             return lease
 
     async def check(self, request: Request, addresses: Collection[str]) -> Lease:
@@ -218,6 +224,8 @@ class Leases:
         await keeper.stop()
         if not keeper.trouble:
             await keeper.give_back()
+        lease = keeper.lease
+        self._log.info("lease ended", lease=lease.address, attachment=str(lease.attachment))
         self._keepers.pop(keeper.lease.attachment, None)
         self._remove(keeper.lease)
 

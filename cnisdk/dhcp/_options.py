@@ -208,15 +208,15 @@ def _names(data: bytes) -> Iterable[str]:
 
 def _name(data: bytes, offset: int) -> tuple[list[str], int]:
     labels: list[str] = []
-    after = 0
+    after, start = 0, offset
     while offset < len(data):
         length = data[offset]
         if length >= 192 and offset + 1 < len(data):
             after = after or offset + 2
             target = (length & 63) << 8 | data[offset + 1]
-            if target >= offset:
-                break  # only what came before may be meant
-            offset = target
+            if target >= start:
+                break  # only what came before may be meant; anything else could go round in circles
+            offset = start = target
             continue
         offset += 1 + length
         if not length:

@@ -114,7 +114,8 @@ class Service:
 
     def _request(self, arguments: Mapping[str, Any]) -> Request:
         network = _network(arguments)
-        ipam = {key.lower(): value for key, value in network.items()}.get("ipam") or {}
+        folded = {key.lower(): value for key, value in network.items()}
+        ipam: Mapping[str, Any] = folded.get("ipam") or {}
         return Request(
             attachment=_attachment(arguments),
             netns=self._prefix + str(arguments["netns"]),
@@ -139,7 +140,7 @@ class Service:
 
 
 def _network(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    document = arguments.get("stdindata") or {}
+    document: object = arguments.get("stdindata") or {}
     if isinstance(document, bytes | str):
         document = json.loads(document)
     if not isinstance(document, dict):

@@ -7,7 +7,7 @@ import socket
 import stat
 from collections.abc import Mapping
 
-from cnisdk import _directories, errors
+from cnisdk import errors
 
 
 _FIRST_PASSED = 3
@@ -42,11 +42,9 @@ def listen(path: str) -> socket.socket:
     Raises:
         errors.IoFailure: somebody listens there, or the path cannot be used.
     """
-    directory = os.path.dirname(path)
     scratch = f"{path}.{os.getpid()}"
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
-        _directories.make(directory, 0o700)
         _refuse_live(path)
         # It appears under its name when it can be connected to, with its mode.
         listener.bind(scratch)

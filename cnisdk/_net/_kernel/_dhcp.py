@@ -54,10 +54,8 @@ class Packet:
         return (self.options.get(53) or b"\0")[0]
 
 
-class _Bootp(msg):  # type: ignore[misc]  # pyroute2 has no types
-    """The fixed part. The options are coded here: pyroute2 knows only some, and no long ones."""
-
-    fields = dhcp4msg.fields
+# The fixed part. The options are coded here: pyroute2 knows only some, and no long ones.
+_Bootp: Any = type("_Bootp", (msg,), {"fields": dhcp4msg.fields})
 
 
 def encode(packet: Packet) -> bytes:

@@ -75,7 +75,9 @@ def add_that_fails_by_itself(testbed: Testbed) -> None:
     attachment = testbed.attachment("link")
     words = ["link", "del", attachment.ifname]
     what = f"prevResult lists {attachment.ifname}, which is gone"
-    if testbed.kind != "chained":
+    if testbed.kind == "ipam" and testbed.profile.container:
+        what = f"the interface {attachment.ifname}, which IPAM works on, is gone"
+    elif testbed.kind != "chained":
         words = ["link", "add", attachment.ifname, "type", "veth", "peer", "name", "cfpeer0"]
         what = f"the container has an interface {attachment.ifname} already"
     testbed.command("ip", *words, inside=attachment.netns)

@@ -7,22 +7,25 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import pytest
 
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "kernel"))
 if TYPE_CHECKING:
-    from tests.kernel.machine import PATH, Machine, Netns
+    from tests.kernel.machine import PATH, Machine, Netns, new_machine
 else:
-    from machine import PATH, Machine, Netns
+    from machine import PATH, Machine, Netns, new_machine
 
 PROGRAMS = {"dnsmasq": "dnsmasq", "kea": "kea-dhcp4"}
 PACKAGES = {"dnsmasq": "dnsmasq-base", "kea": "kea-dhcp4-server"}
@@ -51,6 +54,8 @@ class Offer:
     """Number -> value as dnsmasq reads it."""
     raw: dict[int, str] = attrs.field(factory=dict)
     """Number -> hex, for kea."""
+    pings: bool = False
+    """Whether dnsmasq tries an address out before it offers it."""
     extra: tuple[str, ...] = ()
     """Further arguments of dnsmasq."""
 
@@ -121,11 +126,11 @@ class Site:
             "--interface=s0",
             "--bind-interfaces",
             f"--dhcp-range=10.66.0.{offer.first},10.66.0.{offer.last},255.255.255.0,{offer.seconds}",
-            "--no-ping",
             f"--dhcp-leasefile={leases}",
             f"--pid-file={self.root}/server.pid",
             "--log-dhcp",
             "--log-facility=-",
+            *([] if offer.pings else ["--no-ping"]),
             *options,
             *offer.extra,
         )
@@ -194,6 +199,8 @@ class Site:
             return {
                 line.split()[2] for line in leases.read_text().splitlines() if "duid" not in line
             }
+        if not leases.exists():
+            return set()
         found: dict[str, bool] = {}
         for row in csv.DictReader(leases.read_text(encoding="ascii").splitlines()):
             ends = int(row["expire"])
@@ -203,32 +210,21 @@ class Site:
 
     # ---- the daemon -----------------------------------------------------------------------------
 
-    def daemon(self, *flags: str, executable: Path | None = None) -> None:
+    def daemon(self, *flags: str, executable: Path | None = None, at: Path | None = None) -> None:
         """Start the daemon, as a unit file would."""
-        program = executable or self.machine.plugins / "dhcp"
+        path = at or self.socket
         self.daemon_process = self._start(
             self.machine.host,
             "daemon.log",
-            str(program),
+            str(executable or self.machine.plugins / "dhcp"),
             "daemon",
             "-socketpath",
-            str(self.socket),
+            str(path),
             *flags,
             CNI_LOG_FILE=str(self.root / "daemon.json"),
             CNI_LOG_LEVEL="debug",
         )
-        wait_until(self.answers, what="the daemon answering")
-
-    def answers(self) -> bool:
-        import socket
-
-        with (
-            socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe,
-            contextlib.suppress(OSError),
-        ):
-            probe.connect(str(self.socket))
-            return True
-        return False
+        wait_until(lambda: answers(path), what="the daemon answering")
 
     def stop_daemon(self, number: int = signal.SIGTERM) -> int:
         assert self.daemon_process is not None
@@ -286,6 +282,30 @@ class Site:
         for process in reversed(self._processes):
             self._end(process)
         self.server.close()
+
+
+@contextlib.contextmanager
+def new_site(kind: str, root: Path, plugins: Path) -> Generator[Site]:
+    """A site, or a skipped test where its server is not installed."""
+    if shutil.which(PROGRAMS[kind], path=PATH) is None:
+        pytest.skip(f"needs the Debian package {PACKAGES[kind]}")
+    machine = new_machine(root, plugins)
+    site = Site(machine, kind)
+    try:
+        yield site
+    finally:
+        site.close()
+        machine.close()
+
+
+def answers(path: Path) -> bool:
+    """Whether a daemon says something; Go's says that it does not understand."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe, contextlib.suppress(OSError):
+        probe.settimeout(5)
+        probe.connect(str(path))
+        probe.sendall(b'{"id": 1, "method": "DHCP.Status", "params": [{}]}\n\n')
+        return bool(probe.recv(4096))
+    return False
 
 
 def address_of(result: dict[str, Any]) -> str:

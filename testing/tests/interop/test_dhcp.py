@@ -1,25 +1,26 @@
-"""The dhcp plugin and its daemon with real servers: dnsmasq and kea."""
+"""The dhcp plugin and its daemon with real servers: leases, options, refusals."""
 
 from __future__ import annotations
 
-import shutil
+import json
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cnisdk import versions
 from cnisdk.install import install
 
 
 sys.path.insert(0, str(Path(__file__).parent))
 if TYPE_CHECKING:
-    from tests.interop.dhcp_site import PACKAGES, PROGRAMS, Site, address_of, wait_until
-    from tests.kernel.machine import PATH, new_machine
+    from tests.interop.dhcp_site import Offer, Site, address_of, new_site, wait_until
 else:
-    from dhcp_site import PACKAGES, PROGRAMS, Site, address_of, wait_until
-    from machine import PATH, new_machine
+    from dhcp_site import Offer, Site, address_of, new_site, wait_until
 
 pytestmark = [pytest.mark.interop, pytest.mark.kernel]
 
@@ -33,32 +34,437 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=["dnsmasq", "kea"])
 def site(request: pytest.FixtureRequest, tmp_path: Path, plugins: Path) -> Iterator[Site]:
-    kind = request.param
-    if shutil.which(PROGRAMS[kind], path=PATH) is None:
-        pytest.skip(f"needs the Debian package {PACKAGES[kind]}")
-    machine = new_machine(tmp_path, plugins)
-    made = Site(machine, kind)
-    yield made
-    made.close()
-    machine.close()
+    with new_site(request.param, tmp_path, plugins) as made:
+        yield made
 
 
-def test_lease_of_a_lifetime(site: Site) -> None:
+@pytest.fixture
+def dnsmasq(tmp_path: Path, plugins: Path) -> Iterator[Site]:
+    with new_site("dnsmasq", tmp_path, plugins) as made:
+        yield made
+
+
+@pytest.mark.parametrize("version", versions.ALL)
+def test_lease_of_a_lifetime(site: Site, version: str) -> None:
     """ADD, CHECK, DEL: the server has the lease as long as the attachment."""
     site.serve()
     site.daemon()
     container = site.machine.container()
+    cfg = site.conf(version)
 
-    result = site.machine.add(site.conf(), container)
-    address = address_of(result)
+    result = site.machine.add(cfg, container)
 
+    (address,) = site.leased()
     assert container.addresses("eth0") == [f"{address}/24"]
     assert {"dst": "default", "gateway": "10.66.0.1"}.items() <= container.routes()[0].items()
     assert result["dns"] == {"nameservers": ["10.66.0.53"]}
-    assert site.leased() == {address}
     assert [each["address"] for each in site.records()] == [address]
     assert container.ping("10.66.0.1")
-    site.machine.check(site.conf(), container, result)
-    site.machine.delete(site.conf(), container, prev=result)
+    if version not in {"0.1.0", "0.2.0", "0.3.0", "0.3.1"}:
+        site.machine.check(cfg, container, result)
+    site.machine.delete(cfg, container, prev=result)
     wait_until(lambda: site.leased() == set(), what="the server forgetting the lease")
     assert site.records() == []
+
+
+def test_macvlan(dnsmasq: Site) -> None:
+    """Its interface is up before IPAM."""
+    dnsmasq.serve()
+    dnsmasq.daemon()
+    machine, container = dnsmasq.machine, dnsmasq.machine.container()
+    cfg = {**dnsmasq.conf(), "type": "macvlan", "master": "br0"}
+
+    result = machine.add(cfg, container)
+
+    machine.check(cfg, container, result)
+    machine.delete(cfg, container, prev=result)
+    wait_until(lambda: dnsmasq.leased() == set())
+    assert set(container.links()) == {"lo"}
+
+
+def test_options_reach_the_result(dnsmasq: Site) -> None:
+    """W-DH-7: DNS servers, domain, search list and MTU, routes by option 33 and a default."""
+    options = {
+        15: "example.org",
+        26: "1400",
+        33: "172.30.0.0,10.66.0.7",
+        119: "a.example.org,b.example.org",
+        6: "10.66.0.53,10.66.0.54",
+    }
+    dnsmasq.serve(Offer(options=options))
+    dnsmasq.daemon()
+    container = dnsmasq.machine.container()
+
+    result = dnsmasq.machine.add(dnsmasq.conf(priority=50), container)
+
+    assert result["dns"] == {
+        "nameservers": ["10.66.0.53", "10.66.0.54"],
+        "domain": "example.org",
+        "search": ["a.example.org", "b.example.org"],
+    }
+    common = {"mtu": 1400, "priority": 50}
+    assert result["routes"] == [
+        {"dst": "172.30.0.0/16", "gw": "10.66.0.7", **common},
+        {"dst": "0.0.0.0/0", "gw": "10.66.0.1", **common},
+    ]
+    by_target = {each["dst"]: each for each in container.routes()}
+    assert by_target["default"]["metrics"] == [{"mtu": 1400}]
+    assert by_target["172.30.0.0/16"]["metric"] == 50
+
+
+def test_classless_routes_replace_the_others(site: Site) -> None:
+    """RFC 3442: with option 121, routers and option 33 are ignored; a route may have no next hop."""
+    routes = "172.31.0.0/16,10.66.0.9,10.77.0.0/24,0.0.0.0"
+    site.serve(Offer(options={121: routes}, raw={121: "10AC1F0A420009180A4D0000000000"}))
+    site.daemon()
+    container = site.machine.container()
+
+    result = site.machine.add(site.conf(), container)
+
+    assert result["routes"] == [
+        {"dst": "172.31.0.0/16", "gw": "10.66.0.9"},
+        {"dst": "10.77.0.0/24", "scope": 253},
+    ]
+    assert "default" not in {each["dst"] for each in container.routes()}
+    assert result["ips"][0]["gateway"] == "10.66.0.1"
+
+
+def test_what_the_server_is_told(dnsmasq: Site) -> None:
+    """Client id, host name by value and by argument, options asked for."""
+    dnsmasq.serve()
+    dnsmasq.daemon()
+    machine = dnsmasq.machine
+    provide = [
+        {"option": "host-name", "value": "default", "fromArg": "K8S_POD_NAME"},
+        {"option": "60", "value": "our-vendor"},
+    ]
+    cfg = dnsmasq.conf(provide=provide, request=[{"option": "42"}])
+
+    machine.add(cfg, machine.container(), args="IgnoreUnknown=1;K8S_POD_NAME=web-0")
+    machine.add(cfg, machine.container(), container_id="c2")
+
+    log = dnsmasq.server_log()
+    assert "client provides name: web-0" in log
+    assert "client provides name: default" in log
+    assert "vendor class: our-vendor" in log
+    assert "42:ntp-server" in log
+    leases = (dnsmasq.root / "server.leases").read_text()
+    assert b"c1/mynet/eth0".hex(":") in leases
+    assert leases.count(" web-0 ") == 1
+
+
+def test_only_what_is_listed_is_asked_for(dnsmasq: Site) -> None:
+    """skipDefault; Go's words where there is no mask in the answer, and the address is given back."""
+    dnsmasq.serve(Offer(extra=("--dhcp-option=1",)))  # dnsmasq sends the mask unasked otherwise
+    dnsmasq.daemon("-timeout", "1s")
+    machine = dnsmasq.machine
+    request = [{"option": "routers"}, {"skipDefault": True}]
+
+    out = machine.call("ADD", dnsmasq.conf(request=request, provide=[]), machine.container())
+
+    asked = [line for line in dnsmasq.server_log().splitlines() if "requested options" in line]
+    assert {line.rpartition("options: ")[2] for line in asked} == {"3:router"}
+    assert "Subnet Mask not found in DHCPACK" in out.error
+    wait_until(lambda: dnsmasq.leased() == set())
+
+
+def test_another_client_id(dnsmasq: Site) -> None:
+    """One that is provided is what RELEASE has, too."""
+    dnsmasq.serve()
+    dnsmasq.daemon()
+    machine, container = dnsmasq.machine, dnsmasq.machine.container()
+    cfg = dnsmasq.conf(provide=[{"option": "dhcp-client-identifier", "value": "custom"}])
+
+    result = machine.add(cfg, container)
+    assert b"custom".hex(":") in (dnsmasq.root / "server.leases").read_text()
+    machine.delete(cfg, container, prev=result)
+
+    wait_until(lambda: dnsmasq.leased() == set())
+
+
+@pytest.mark.parametrize(
+    ("ipam", "message"),
+    [
+        ({"request": [{"option": "garbage"}]}, 'Can not parse option "garbage"'),
+        ({"provide": [{"option": "256", "value": "x"}]}, 'Can not parse option "256"'),
+        ({"provide": [{"option": "12", "value": "x" * 256}]}, "256 bytes"),
+        ({"priority": -1}, "priority"),
+    ],
+)
+def test_refused_configurations(dnsmasq: Site, ipam: dict[str, Any], message: str) -> None:
+    dnsmasq.daemon()
+
+    out = dnsmasq.machine.call("ADD", dnsmasq.conf(**ipam), dnsmasq.machine.container())
+
+    assert out.document["code"] == 7
+    assert message in out.error
+
+
+def test_missing_interface(dnsmasq: Site) -> None:
+    """Go's words."""
+    dnsmasq.daemon()
+    cfg = {**dnsmasq.conf(), "type": "dhcp"}
+
+    out = dnsmasq.machine.call("ADD", cfg, dnsmasq.machine.container())
+
+    assert 'error calling DHCP.Allocate: error looking up "eth0": Link not found' in out.error
+
+
+def test_two_interfaces_and_an_exhausted_pool(site: Site) -> None:
+    """A third finds no address in the time it has; DEL of it is fine all the same, and makes room for nobody."""
+    site.serve(Offer(first=5, last=6))
+    site.daemon("-timeout", "1s", "-resendmax", "1s", "-resendtimeout", "3s")
+    machine, container = site.machine, site.machine.container()
+    cfg = site.conf()
+    first = machine.add(cfg, container)
+    second = machine.add(cfg, container, ifname="eth1")
+    assert {address_of(first), address_of(second)} == {"10.66.0.5", "10.66.0.6"}
+
+    out = machine.call("ADD", cfg, container, ifname="eth2")
+
+    assert out.document["code"] == 11
+    assert out.document["msg"] == "error calling DHCP.Allocate: no more tries"
+    machine.delete(cfg, container, ifname="eth2")
+    machine.delete(cfg, container)
+    wait_until(lambda: site.leased() == {address_of(second)})
+    third = machine.add(cfg, container, ifname="eth2")
+    assert address_of(third) == address_of(first)
+
+
+def test_a_slow_server(dnsmasq: Site) -> None:
+    """It pings the address for three seconds before it offers it."""
+    dnsmasq.serve(Offer(pings=True))
+    dnsmasq.daemon()
+    container = dnsmasq.machine.container()
+    began = time.monotonic()
+
+    result = dnsmasq.machine.add(dnsmasq.conf(), container)
+
+    assert time.monotonic() - began > 2
+    assert dnsmasq.leased() == {address_of(result)}
+    assert len(dnsmasq.records()) == 1
+
+
+def test_no_server_at_all(dnsmasq: Site) -> None:
+    """ADD ends with the plugin's own time, not the daemon's, and leaves nothing."""
+    dnsmasq.daemon()
+    container = dnsmasq.machine.container()
+    began = time.monotonic()
+
+    out = dnsmasq.machine.call("ADD", {**dnsmasq.conf(), "timeoutSeconds": 5}, container)
+
+    assert time.monotonic() - began < 7
+    assert out.document["code"] == 11
+    assert "no more tries" in out.error
+    assert set(container.links()) == {"lo"}
+    assert dnsmasq.records() == []
+
+
+def test_one_lease_however_often_add_is_called(dnsmasq: Site) -> None:
+    """W-DH-8: also when it is called at once."""
+    dnsmasq.serve()
+    dnsmasq.daemon()
+    machine, container = dnsmasq.machine, dnsmasq.machine.container()
+    machine.add(dnsmasq.conf(), container)
+    before = dnsmasq.records()
+    requests = dnsmasq.server_log().count("DHCPREQUEST")
+    cfg = {**dnsmasq.conf(), "type": "dhcp"}
+    found: list[str] = []
+
+    def add() -> None:
+        out = machine.execute(machine.plugins / "dhcp", machine.environment("ADD", container), cfg)
+        found.append(address_of(json.loads(out.stdout)))
+
+    threads = [threading.Thread(target=add) for _ in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+
+    assert found == [before[0]["address"]] * 4
+    assert dnsmasq.records() == before
+    assert dnsmasq.server_log().count("DHCPREQUEST") == requests
+
+
+def test_concurrent_first_adds_share_a_lease(dnsmasq: Site) -> None:
+    dnsmasq.serve()
+    dnsmasq.daemon()
+    machine, container = dnsmasq.machine, dnsmasq.machine.container()
+    result = machine.add(dnsmasq.conf(), container)
+    cfg = {**dnsmasq.conf(), "type": "dhcp"}
+    machine.delete(cfg, container)  # the interface stays
+    found: list[str] = []
+
+    def add() -> None:
+        env = machine.environment("ADD", container)
+        out = machine.execute(machine.plugins / "dhcp", env, cfg)
+        found.append(address_of(json.loads(out.stdout)))
+
+    threads = [threading.Thread(target=add) for _ in range(3)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+
+    assert len(set(found)) == 1
+    assert found[0] == address_of(result)
+    assert dnsmasq.leased() == {found[0]}
+
+
+def test_concurrent_deletes(dnsmasq: Site) -> None:
+    """Three at once and one more all succeed."""
+    dnsmasq.serve()
+    dnsmasq.daemon()
+    machine, container = dnsmasq.machine, dnsmasq.machine.container()
+    machine.add(dnsmasq.conf(), container)
+    cfg = {**dnsmasq.conf(), "type": "dhcp"}
+    env = machine.environment("DEL", container)
+    codes: list[int] = []
+
+    def delete() -> None:
+        codes.append(machine.execute(machine.plugins / "dhcp", env, cfg).code)
+
+    threads = [threading.Thread(target=delete) for _ in range(3)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    delete()
+
+    assert codes == [0] * 4
+    wait_until(lambda: dnsmasq.leased() == set())
+
+
+def test_delete_ends_an_add_under_way(dnsmasq: Site) -> None:
+    """What the Go plugin would wait for until the daemon gives up (W-DH-4)."""
+    dnsmasq.serve()
+    dnsmasq.daemon()
+    machine, container = dnsmasq.machine, dnsmasq.machine.container()
+    machine.add(dnsmasq.conf(), container)
+    cfg = {**dnsmasq.conf(), "type": "dhcp"}
+    machine.delete(cfg, container)
+    dnsmasq.stop_serving()
+    outcome: list[dict[str, Any]] = []
+    environment = {**machine.environment("ADD", container), "CNISDK_RUN_DIR": "/tmp/unused"}
+
+    def add() -> None:
+        outcome.append(machine.execute(machine.plugins / "dhcp", environment, cfg).document)
+
+    thread = threading.Thread(target=add)
+    thread.start()
+    time.sleep(1)
+    began = time.monotonic()
+    machine.delete(cfg, container)
+
+    assert time.monotonic() - began < 3
+    thread.join(10)
+    assert "released meanwhile" in outcome[0]["msg"]
+
+
+def test_a_killed_plugin_takes_its_request_with_it(dnsmasq: Site) -> None:
+    dnsmasq.daemon()
+    machine, container = dnsmasq.machine, dnsmasq.machine.container()
+    machine.host.ip("link add h0 type veth peer name eth0")
+    machine.host.ip(f"link set eth0 netns {container.path}")
+    machine.host.ip("link set h0 master br0")
+    machine.host.ip("link set h0 up")
+    cfg = {**dnsmasq.conf(), "type": "dhcp"}
+    env = machine.environment("ADD", container)
+    killed = machine.host.try_run(
+        "timeout",
+        "-s",
+        "KILL",
+        "1.5",
+        str(machine.plugins / "dhcp"),
+        stdin=json.dumps(cfg),
+        env=env,
+    )
+    assert killed.returncode != 0
+    wait_until(lambda: dnsmasq.daemon_log("connection ended"), 5)
+
+    dnsmasq.serve()
+    time.sleep(2)
+
+    assert dnsmasq.leased() == set()
+
+
+def test_a_container_that_came_back(dnsmasq: Site) -> None:
+    """The same ids with a new namespace, and no DEL in between: a new lease, none for two."""
+    dnsmasq.serve()
+    dnsmasq.daemon()
+    machine = dnsmasq.machine
+    first = machine.container()
+    machine.add(dnsmasq.conf(), first)
+    first.close()
+    second = machine.container()
+
+    result = machine.add(dnsmasq.conf(), second)
+
+    assert [each["address"] for each in dnsmasq.records()] == [address_of(result)]
+    machine.check(dnsmasq.conf(), second, result)
+
+
+def test_check_says_what_is_wrong(dnsmasq: Site) -> None:
+    """W-DH-9: an address that is not the lease's, another interface, a lease that nobody knows."""
+    dnsmasq.serve()
+    dnsmasq.daemon()
+    machine, container = dnsmasq.machine, dnsmasq.machine.container()
+    cfg = {**dnsmasq.conf(), "type": "dhcp"}
+    result = machine.add(dnsmasq.conf(), container)
+    address = address_of(result)
+
+    other = {**result, "ips": [{**result["ips"][0], "address": "10.66.0.99/24"}]}
+    wrong = machine.call("CHECK", cfg, container, prev=other)
+    assert f"is for {address}, which prevResult has not" in wrong.error
+
+    machine.delete(cfg, container)
+    unknown = machine.call("CHECK", cfg, container, prev=other)
+    assert "keeps no lease" in unknown.error
+
+
+def test_gc_gives_back_what_is_not_valid(site: Site) -> None:
+    site.serve()
+    site.daemon()
+    machine = site.machine
+    kept = machine.add(site.conf(), machine.container())
+    machine.add(site.conf(), machine.container(), container_id="c2")
+    other = {**site.conf(), "name": "other"}
+    of_other = machine.add(other, machine.container(), container_id="c3")
+
+    machine.gc({**site.conf(), "type": "dhcp"}, ("c1", "eth0"))
+
+    wait_until(lambda: site.leased() == {address_of(kept), address_of(of_other)})
+
+
+def test_without_the_daemon(dnsmasq: Site) -> None:
+    """W-DH-2: DEL and GC succeed; ADD and STATUS say what to do."""
+    machine, container = dnsmasq.machine, dnsmasq.machine.container()
+    cfg = {**dnsmasq.conf(), "type": "dhcp"}
+
+    added = machine.call("ADD", cfg, container)
+    assert added.document["code"] == 11
+    socket = dnsmasq.socket
+    expected = f"error dialing DHCP daemon: dial unix {socket}: connect: no such file or directory"
+    assert added.document["msg"] == expected
+    status = machine.call("STATUS", cfg)
+    assert status.document["code"] == 50
+    assert "cnisdk dhcp-daemon" in status.error
+    machine.delete(cfg, container)
+    machine.gc(cfg)
+
+
+def test_status_with_the_daemon(dnsmasq: Site) -> None:
+    dnsmasq.daemon()
+
+    assert dnsmasq.machine.call("STATUS", {**dnsmasq.conf(), "type": "dhcp"}).code == 0
+
+
+def test_missing_ipam_section(dnsmasq: Site) -> None:
+    """W-DH-3."""
+    cfg = {"cniVersion": "1.0.0", "name": "mynet", "type": "dhcp"}
+
+    out = dnsmasq.machine.call("ADD", cfg, dnsmasq.machine.container())
+
+    assert out.document["code"] == 7
+    assert "IPAM config missing 'ipam' key" in out.error
+    assert dnsmasq.machine.call("DEL", cfg).code == 0
