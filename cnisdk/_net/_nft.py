@@ -33,6 +33,7 @@ LONGEST_COMMENT = 128
 """Characters; nft's text syntax takes no more, and libnftables ends the process beyond 253."""
 
 _JSON_OUTPUT = 1 << 4
+_LONGEST_TOLD = 1000
 _loaded: dict[str, ctypes.CDLL | None] = {}
 
 
@@ -77,7 +78,13 @@ def run_text(
     deadline: Deadline | None = None,
 ) -> None:
     """Apply lines of nft(8) as one transaction; otherwise as `run`."""
-    _run("\n".join((*lines, "")), purpose, netns_fd, deadline, text=True)
+    try:
+        _run("\n".join((*lines, "")), purpose, netns_fd, deadline, text=True)
+    except NftFailure as failure:
+        # The line nft points at is not always the one it means.
+        told = "; ".join(line for line in lines if " rule " in line and " handle " not in line)
+        details = f"{failure.details}; the rules are: {told[:_LONGEST_TOLD]}".removeprefix("; ")
+        raise NftFailure(failure.msg, details=details) from failure
 
 
 def _run(

@@ -78,17 +78,17 @@ class Faults:
         patch.setattr(owner, name, call)
 
     def _batch(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        def batch(netlink: Netlink, requests: Sequence[bytearray]) -> Any:
+        def batch(netlink: Netlink, requests: Sequence[bytearray], *more: Any) -> Any:
             due = [self.due(f"request {bytes(each[4:6]).hex()}") for each in requests]
             if True not in due:
-                return original(netlink, requests)
+                return original(netlink, requests, *more)
             position = due.index(True)
             if self.mode == UNANSWERED:
-                original(netlink, requests)
+                original(netlink, requests, *more)
                 raise TimeoutError("injected fault")
             others = [each for each in requests if each is not requests[position]]
             if others:  # the kernel goes on after a refusal
-                original(netlink, others)
+                original(netlink, others, *more)
             raise KernelRefusal(errno.EIO, "injected fault", position)
 
         return batch
