@@ -14,6 +14,9 @@ from cnisdk import errors
 FAMILIES = ("ip", "ip6")
 _OWNERS = {"iptables": "CNI-FORWARD-OWNERS", "nftables": "owners"}
 _TABLE = "cni_firewall"
+_ACCEPT = "accept_forward"
+_OWNED = (*_OWNERS.values(), _ACCEPT)
+"""The chains whose rules name addresses and their owners."""
 _RULES = "CNI firewall plugin rules"
 _ADMIN = "CNI firewall plugin admin overrides"
 _ESTABLISHED = "-m conntrack --ctstate RELATED,ESTABLISHED"
@@ -130,17 +133,17 @@ class Wanted:
     def _nftables(self) -> cnisdk.RuleTable:
         shared = [
             cnisdk.Rule("forward", "jump isolation", ""),
-            cnisdk.Rule("forward", "jump accept_forward", ""),
-            cnisdk.Rule("accept_forward", f"jump {self.admin}", "", first=True),
+            cnisdk.Rule("forward", f"jump {_ACCEPT}", ""),
+            cnisdk.Rule(_ACCEPT, f"jump {self.admin}", "", first=True),
         ]
         rules: list[cnisdk.Rule] = []
         for address in self.addresses:
             field = _field(address)
             rules += [
                 cnisdk.Rule(
-                    "accept_forward", f"{field} daddr {address} ct state established,related accept"
+                    _ACCEPT, f"{field} daddr {address} ct state established,related accept"
                 ),
-                cnisdk.Rule("accept_forward", f"{field} saddr {address} accept"),
+                cnisdk.Rule(_ACCEPT, f"{field} saddr {address} accept"),
             ]
         if self.policy:
             into, out = f'iifname "{self.bridge}"', f'oifname "{self.bridge}"'
@@ -155,7 +158,7 @@ class Wanted:
             comment=_RULES,
             chains={
                 "forward": "filter forward 0",
-                **dict.fromkeys(("isolation", "isolation_outside", "accept_forward"), ""),
+                **dict.fromkeys(("isolation", "isolation_outside", _ACCEPT), ""),
                 self.admin: "",
             },
             shared=shared,
@@ -197,7 +200,7 @@ def owned_addresses(
     going: set[cnisdk.IpAddress] = set()
     staying: set[cnisdk.IpAddress] = set()
     for table in tables:
-        chains = [chain for chain in _OWNERS.values() if chain in table.chains]
+        chains = [chain for chain in _OWNED if chain in table.chains]
         for rule in host.rules(table, chains) if chains else ():
             address = _address(rule)
             if address is not None:

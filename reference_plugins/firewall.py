@@ -105,13 +105,16 @@ class Firewall(cnisdk.ChainedPlugin[FirewallConf]):
     def verify(self, op: cnisdk.Check[FirewallConf]) -> None:
         """Compare sources and rules with what ADD makes."""
         wanted = _wanted(op)
+        recorded, _ = owned_addresses(op.host, wanted.tables(), op.attachment.owns)
+        # SPEC section 2, CHECK: what later plugins have added is theirs.
+        own = {ip.address.ip for ip in op.prev_result.ips_of(op.ifname, op.netns.path)}
+        ours = recorded or own or set(wanted.addresses)
+        wanted = attrs.evolve(wanted, addresses=tuple(x for x in wanted.addresses if x in ours))
         if wanted.backend == "firewalld":
             for source in wanted.sources:
                 _firewalld.expect(op.deadline, op.config.zone, source)
-        tables = wanted.tables()
-        recorded, _ = owned_addresses(op.host, tables, op.attachment.owns)
         if recorded or wanted.backend == "nftables":
-            op.host.expect_rules(op.attachment, tables)
+            op.host.expect_rules(op.attachment, wanted.tables())
         else:  # the Go plugin's: nothing says whose they are
             op.host.expect_rules(op.attachment, wanted.tables(recorded=False))
             expect_isolation(op.host, wanted)

@@ -276,6 +276,15 @@ def test_check_notices_each_removal(
         machine.check(cfg, container, result)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_addresses_of_later_plugins_are_theirs(
+    machine: Machine, container: Netns, backend: str
+) -> None:
+    cfg = conf(backend=backend)
+    machine.add(cfg, container, prev=prev())
+    machine.check(cfg, container, prev(*BOTH, "10.9.0.9/24"))
+
+
 def test_a_failing_second_family_is_rolled_back(machine: Machine, container: Netns) -> None:
     """W-FW-6: in Go a failure in the second family leaves the first."""
     machine.host.sh("ip6tables -N CNI-FORWARD")
