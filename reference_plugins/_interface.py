@@ -31,7 +31,7 @@ def configured(
             op.netns.set_up(op.ifname)
         res.adopt(addresses(op), on=eth)
     # W-MV-2: IPAM's settings stay unless the configuration has its own.
-    result = res.dns(op.config.dns or None).build()
+    result = res.dns(op.config.dns).build()
     op.netns.configure(op.ifname, result)
     return result
 

@@ -173,7 +173,7 @@ class Bridge(cnisdk.Plugin[BridgeConf]):
             op.host.add_spoof_check(op.attachment, veth.host.name, eth.mac)
         if cfg.ipam is not None:
             res.adopt(_with_gateways(cfg, _interface.addresses(op)), on=eth)
-        result = res.dns(cfg.dns or None).build()
+        result = res.dns(cfg.dns).build()
         op.netns.configure(
             op.ifname, result, dad=cfg.enabledad, up=not cfg.disable_container_interface
         )

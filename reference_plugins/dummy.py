@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 import cnisdk
-from cnisdk import errors, on
+from cnisdk import on
 from reference_plugins import _interface, _validators
 
 
@@ -25,10 +25,7 @@ class DummyConf(cnisdk.NetConf):
 
     def __attrs_post_init__(self) -> None:
         if self.ipam is None:
-            raise errors.InvalidConfig(
-                "dummy interface requires an IPAM configuration",
-                details='add a section such as {"ipam": {"type": "host-local"}}',
-            )
+            raise ValueError("dummy interface requires an IPAM configuration")
 
 
 class Dummy(cnisdk.Plugin[DummyConf]):

@@ -48,7 +48,7 @@ class Ipvlan(cnisdk.Plugin[IpvlanConf]):
                 "ipam.type: required, but not given",
                 details="an ipvlan takes its addresses from IPAM or from the plugin before it",
             )
-        result = builder.adopt(prev, on=builder.interface(made)).dns(cfg.dns or None).build()
+        result = builder.adopt(prev, on=builder.interface(made)).dns(cfg.dns).build()
         op.netns.configure(op.ifname, result)
         return result
 

@@ -35,7 +35,7 @@ class Ptp(cnisdk.Plugin[PtpConf]):
         veth = op.host.add_veth(peer=op.ifname, into=op.netns, mtu=cfg.mtu)
         res.interface(veth.host)
         eth = res.interface(veth.peer)
-        result = res.adopt(given, on=eth).dns(cfg.dns or None).build()
+        result = res.adopt(given, on=eth).dns(cfg.dns).build()
         op.netns.configure(op.ifname, result, by_gateway=True)
         ips = result.ips_of(op.ifname, op.netns.path)
         op.host.add_point_to_point(veth.host.name, ips)

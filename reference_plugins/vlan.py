@@ -21,8 +21,8 @@ def _vlan_id(_: object, _field: object, value: int) -> None:
 class VlanConf(_master.MasterConf):
     """Configuration of the vlan plugin."""
 
-    vlan_id: int = attrs.field(default=0, validator=_vlan_id)
-    """VLAN id, 0 to 4094."""
+    vlan_id: int | None = attrs.field(default=None, validator=attrs.validators.optional(_vlan_id))
+    """VLAN id, 0 to 4094; 0 when it is absent, which is logged."""
 
     def __attrs_post_init__(self) -> None:
         if not self.master:
@@ -38,8 +38,10 @@ class Vlan(cnisdk.Plugin[VlanConf]):
     def attach(self, op: cnisdk.Add[VlanConf]) -> cnisdk.Result:
         """Make the subinterface in the container, ask IPAM, configure it."""
         cfg = op.config
+        if cfg.vlan_id is None:  # W-VL-3: Go takes 0 in silence
+            op.log.warning("vlanId is not given, 0 is taken", master=cfg.master)
         made = _master.space(op).add_vlan(
-            op.ifname, master=cfg.master, vlan_id=cfg.vlan_id, into=op.netns, mtu=cfg.mtu
+            op.ifname, master=cfg.master, vlan_id=cfg.vlan_id or 0, into=op.netns, mtu=cfg.mtu
         )
         return _interface.configured(op, made)
 
@@ -53,9 +55,9 @@ class Vlan(cnisdk.Plugin[VlanConf]):
     def verify(self, op: cnisdk.Check[VlanConf]) -> None:
         """Compare the interface, its VLAN id and its master with the configuration."""
         cfg, link = op.config, _interface.verified(op, "vlan")
-        if link.vlan_id != cfg.vlan_id:
+        if link.vlan_id != (cfg.vlan_id or 0):
             raise errors.CniError(
-                f'interface "{op.ifname}": VLAN id is {link.vlan_id}, not {cfg.vlan_id}'
+                f'interface "{op.ifname}": VLAN id is {link.vlan_id}, not {cfg.vlan_id or 0}'
             )
         if cfg.mtu:
             op.netns.expect_link(op.ifname, mtu=cfg.mtu)

@@ -222,6 +222,13 @@ class ContainerLinkVerbs(LinkVerbs):
         with self._named(f'{spec.kind} "{name}" on "{master}"'):
             try:
                 return self._add_to_container(name, attrs.evolve(spec, lower=lower.index), into)
+            except FileExistsError:
+                if spec.vlan_id is None:
+                    raise
+                raise errors.InvalidConfig(
+                    f'VLAN {spec.vlan_id} of "{master}" is in use by another interface',
+                    details="the kernel makes one for each master and VLAN, in whichever container it is",
+                ) from None
             except OSError as failure:
                 port_of = self.kernel.link_by_index(lower.master) if lower.master else None
                 if failure.errno != errno.EBUSY or port_of is None:

@@ -322,6 +322,25 @@ class Machine:
         return [each for each in found if not each.startswith(_STAYS)]
 
 
+def with_delegate(machine: Machine, name: str, script: str) -> Path:
+    """A directory with our plugins and a delegate that is a shell script, for CNI_PATH."""
+    directory = machine.root / "delegates"
+    shutil.copytree(machine.plugins, directory, symlinks=True)
+    (directory / name).unlink(missing_ok=True)
+    (directory / name).write_text(f"#!/bin/sh\n{script}", encoding="utf-8")
+    (directory / name).chmod(0o755)
+    return directory
+
+
+FAKE_DHCP = """
+case $CNI_COMMAND in
+ADD) nsenter --net="$CNI_NETNS" ip -o link show dev "$CNI_IFNAME" >"$0.seen"
+     echo '{"cniVersion": "1.0.0", "ips": [{"address": "10.1.0.9/24", "gateway": "10.1.0.1"}]}' ;;
+*)   echo "$CNI_COMMAND" >>"$0.others" ;;
+esac
+"""
+"""Notes how the interface is when it is asked for an address."""
+
 _STAYS = ("chain ", 'comment "')
 """Tables' and chains' own comments, and declarations of base chains."""
 

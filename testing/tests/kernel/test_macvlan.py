@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from machine import Machine, Netns, attachment
+from machine import FAKE_DHCP, Machine, Netns, attachment, with_delegate
 
 from cnisdk._net._container_links import _temporary
 from cnisdk._net._protocol import ContainerLinkSpec
@@ -64,6 +64,9 @@ def test_add_check_del_with_addresses(
         assert result["ips"][0]["interface"] == 0
     if version in {"0.4.0", "1.0.0", "1.1.0"}:
         machine.check(cfg, container, result)
+    else:
+        error = machine.call("CHECK", cfg, container, prev=result).error
+        assert "config version does not allow CHECK" in error
     if version == "1.1.0":
         assert result["interfaces"][0]["mtu"] == MASTER_MTU
     for _ in range(2):
@@ -152,11 +155,30 @@ def test_mac_from_every_source(
 
 
 def test_queue_length(machine: Machine, container: Netns) -> None:
-    """bcqueuelen reaches the kernel, where it has the setting."""
+    """bcqueuelen reaches the kernel, where it has the setting, and is compared."""
     master(machine.host)
-    machine.add(conf(machine, bcqueuelen=2000), container)
+    cfg = conf(machine, bcqueuelen=2000)
+    result = machine.add(cfg, container)
 
     assert container.link("eth0")["linkinfo"]["info_data"]["bcqueuelen"] == 2000
+    machine.check(cfg, container, result)
+    container.ip("link set eth0 type macvlan bcqueuelen 700")
+    error = machine.call("CHECK", cfg, container, prev=result).error
+    assert "bcqueuelen is 700, not 2000" in error
+
+
+def test_dhcp_finds_the_link_up(machine: Machine, container: Netns) -> None:
+    """plugins#362, 3.2: a DHCP client's packets go through the interface, so it is up before IPAM."""
+    master(machine.host)
+    plugins = with_delegate(machine, "dhcp", FAKE_DHCP)
+    cfg = conf(machine, ipam={"type": "dhcp"})
+    result = machine.add(cfg, container, plugins=plugins)
+
+    assert "UP" in (plugins / "dhcp.seen").read_text().partition("<")[2].partition(">")[0]
+    assert result["ips"][0]["address"] == "10.1.0.9/24"
+    machine.check(cfg, container, result, plugins=plugins)
+    machine.delete(cfg, container, plugins=plugins)
+    assert (plugins / "dhcp.others").read_text().split() == ["CHECK", "DEL"]
 
 
 def test_mtu(machine: Machine, container: Netns) -> None:

@@ -85,12 +85,13 @@ def test_containers_reach_each_other(machine: Machine, container: Netns) -> None
         {"domain": "example.org"},
         {"search": ["example.org"]},
         {"options": ["ndots:5"]},
+        {"nameservers": [], "search": [], "options": []},
     ],
 )
 def test_dns_of_the_configuration_replaces_that_of_ipam(
     machine: Machine, container: Netns, dns: dict[str, Any]
 ) -> None:
-    """T: IPAM's DNS is kept when the plugin gives none; any one key replaces it."""
+    """T: IPAM's DNS is kept when the plugin gives none; any one key replaces it; empty lists do, too."""
     resolv = machine.root / "resolv.conf"
     resolv.write_text("nameserver 192.0.2.53\n")
     cfg = conf(machine)
@@ -98,7 +99,8 @@ def test_dns_of_the_configuration_replaces_that_of_ipam(
 
     assert machine.add(cfg, container)["dns"] == {"nameservers": ["192.0.2.53"]}
     machine.delete(cfg, container)
-    assert machine.add({**cfg, "dns": dns}, container)["dns"] == dns
+    result = machine.add({**cfg, "dns": dns}, container)
+    assert result.get("dns", {}) == {key: value for key, value in dns.items() if value}
 
 
 @pytest.mark.parametrize("broken", ["route", "forwarding"])

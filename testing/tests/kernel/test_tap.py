@@ -98,6 +98,19 @@ def test_mac_of_the_runtime(
     assert container.link("eth0")["address"] == mac
 
 
+def test_no_program_is_needed(
+    machine: Machine, container: Netns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """W-TAP-3: Go runs ip(8), unless owner and group are given."""
+    monkeypatch.setattr("machine.PATH", "/no/such/directory")
+    monkeypatch.setenv("PATH", "/no/such/directory")
+    out = machine.call("ADD", conf(machine, multiQueue=True), container)
+    monkeypatch.undo()
+
+    assert out.code == 0, out.error
+    assert container.link("eth0")["linkinfo"]["info_kind"] == "tun"
+
+
 def test_add_leaves_nothing_when_it_fails_later(machine: Machine, container: Netns) -> None:
     """W-MV-1, which Go's tap has too."""
     cfg = conf(machine, SUBNET)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from machine import Machine, Netns
+from machine import FAKE_DHCP, Machine, Netns, with_delegate
 
 
 pytestmark = pytest.mark.lab
@@ -71,15 +71,23 @@ def test_add_check_del(machine: Machine, container: Netns, kind: str, version: s
     assert machine.reservations() == set()
 
 
+@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("kind", ON_MASTER)
-def test_master_in_the_container(machine: Machine, container: Netns, kind: str) -> None:
-    """T: linkInContainer."""
+def test_master_in_the_container(
+    machine: Machine, container: Netns, kind: str, version: str
+) -> None:
+    """T: all versions with linkInContainer; an MTU of its own; CHECK before 0.4.0 is refused."""
     master(container)
-    cfg = conf(machine, kind, SUBNET, linkInContainer=True, mtu=1300, **EXTRA[kind])
+    keys = {"linkInContainer": True, "mtu": 1300, "version": version, **EXTRA[kind]}
+    cfg = conf(machine, kind, SUBNET, **keys)
     result = machine.add(cfg, container)
 
     assert container.link("eth0")["mtu"] == 1300
-    machine.check(cfg, container, result)
+    if version in WITH_CHECK:
+        machine.check(cfg, container, result)
+    else:
+        error = machine.call("CHECK", cfg, container, prev=result).error
+        assert "config version does not allow CHECK" in error
     machine.delete(cfg, container)
     assert set(container.links()) == {"lo", "m0"}
 
@@ -171,6 +179,55 @@ def test_add_leaves_nothing_when_it_fails_later(
     assert machine.call("ADD", cfg, container).code != 0
     assert set(container.links()) == {"lo"}
     assert machine.reservations() == set()
+
+
+@pytest.mark.parametrize("kind", ON_MASTER)
+def test_a_master_in_the_container_that_will_not_do(
+    machine: Machine, container: Netns, kind: str
+) -> None:
+    """W-IV-1: Go reports that the new interface could not be renamed."""
+    cfg = conf(machine, kind, SUBNET, linkInContainer=True, **EXTRA[kind])
+    assert 'interface "m0" not found' in machine.call("ADD", cfg, container).error
+    cfg["master"] = "lo"
+    error = machine.call("ADD", cfg, container).error
+
+    assert f'{kind} "eth0" on "lo"' in error
+    assert set(container.links()) == {"lo"}
+    assert machine.reservations() == set()
+
+
+def test_a_vlan_that_another_container_has(machine: Machine, container: Netns) -> None:
+    """The kernel makes one interface for each master and VLAN; Go says "file exists"."""
+    master(machine.host)
+    cfg = conf(machine, "vlan", SUBNET, vlanId=7)
+    machine.add(cfg, container)
+    out = machine.call("ADD", cfg, machine.container(), container_id="c2")
+
+    assert 'VLAN 7 of "m0" is in use' in out.error
+    assert machine.reservations() == {"10.1.0.2"}
+
+
+def test_a_vlan_without_id_is_vlan_0(machine: Machine, container: Netns) -> None:
+    """W-VL-3: as in Go, but not in silence."""
+    master(machine.host)
+    cfg = conf(machine, "vlan", SUBNET, logFile=str(machine.root / "log"))
+    result = machine.add(cfg, container)
+
+    assert container.link("eth0")["linkinfo"]["info_data"]["id"] == 0
+    assert "vlanId is not given" in (machine.root / "log").read_text()
+    machine.check(cfg, container, result)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_dhcp_finds_the_link_up(machine: Machine, container: Netns, kind: str) -> None:
+    """plugins#362: a DHCP client's packets go through the interface, so it is up before IPAM."""
+    master(machine.host)
+    plugins = with_delegate(machine, "dhcp", FAKE_DHCP)
+    cfg = conf(machine, kind, ipam={"type": "dhcp"}, **EXTRA[kind])
+    machine.add(cfg, container, plugins=plugins)
+
+    assert "UP" in (plugins / "dhcp.seen").read_text().partition("<")[2].partition(">")[0]
+    machine.delete(cfg, container, plugins=plugins)
 
 
 @pytest.mark.parametrize("kind", ON_MASTER)

@@ -163,7 +163,7 @@ def test_a_result_nobody_reads_is_taken_back(
 
 
 def test_a_held_lock_ends_with_code_11_and_names_its_holder(host_local: Any) -> None:
-    """plugins#561: a stuck holder must not pile up processes for ever."""
+    """plugins#561: a stuck holder must not pile up processes for ever; W-HL-9: Go ignores such failures."""
     import fcntl
 
     host_local.ok("ADD", RANGES)
