@@ -79,10 +79,6 @@ class Firewall(cnisdk.ChainedPlugin[FirewallConf]):
         """Let every address of prevResult through, and apply the policy to its bridge."""
         cfg = op.config
         wanted = _wanted(op)
-        if wanted.backend == "firewalld":
-            for source in wanted.sources:
-                if _firewalld.add(op.deadline, cfg.zone, source):
-                    op.on_rollback(_firewalld.remove, op.deadline, cfg.zone, source)
         if wanted.policy == "isolated" and op.host.sysctl(_BRIDGED) != "1":
             op.log.warning("within the bridge nothing is filtered", sysctl=f"net/{_BRIDGED}")
         tables = wanted.tables(recorded=wanted.backend != "firewalld" or _has_nftables(op.host))
@@ -90,6 +86,11 @@ class Firewall(cnisdk.ChainedPlugin[FirewallConf]):
         if tables:
             op.on_rollback(op.host.remove_rules, op.attachment, tables, also=also)
             op.host.add_rules(op.attachment, tables, also=also)
+        # Their owners are known by now, should this be the last that happens.
+        if wanted.backend == "firewalld":
+            for source in wanted.sources:
+                if _firewalld.add(op.deadline, cfg.zone, source):
+                    op.on_rollback(_firewalld.remove, op.deadline, cfg.zone, source)
         return op.prev_result
 
     @on.delete

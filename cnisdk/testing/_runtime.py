@@ -60,6 +60,7 @@ class Runtime:
         netns: CNI_NETNS.
         args: CNI_ARGS.
         capability_args: What becomes ``runtimeConfig``.
+        prev_result: The result of the plugin before in the chain, for every ADD that is given none.
         raise_unexpected: Let anything but a CNI error surface in the test instead of becoming code 999.
     """
 
@@ -75,6 +76,7 @@ class Runtime:
         netns: str = DEFAULT_NETNS,
         args: Mapping[str, str] | None = None,
         capability_args: Mapping[str, Any] | None = None,
+        prev_result: Result | None = None,
         raise_unexpected: bool = True,
     ) -> None:
         self.plugin: AnyPlugin = plugin() if isinstance(plugin, type) else plugin
@@ -87,6 +89,7 @@ class Runtime:
         self.netns = netns
         self.args: dict[str, str] = dict(args or {})
         self.capability_args: dict[str, Any] = dict(capability_args or {})
+        self.prev_result = prev_result
         self.raise_unexpected = raise_unexpected
 
     def add(
@@ -102,10 +105,10 @@ class Runtime:
         Args:
             state: The machine before.
             ipam: The delegated plugin.
-            prev_result: The result of the plugin before in the chain.
+            prev_result: The result of the plugin before in the chain, if not the runtime's.
             fail_at: Let the n-th change of the machine fail, counted from 0.
         """
-        return self._run("ADD", state, ipam, prev_result, fail_at=fail_at)
+        return self._run("ADD", state, ipam, prev_result or self.prev_result, fail_at=fail_at)
 
     def delete(
         self,
@@ -219,7 +222,7 @@ class Runtime:
 
     def killed(self, state: HostState, ipam: FakeIpam, at: int) -> HostState:
         """The machine after ADD was killed at its n-th change, with nothing undone."""
-        return self._run("ADD", state, ipam, None, kill_at=at).host
+        return self._run("ADD", state, ipam, self.prev_result, kill_at=at).host
 
 
 class Session:

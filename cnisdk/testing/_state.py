@@ -142,7 +142,8 @@ class HostState:
             if each.kind != "bridge" and (each.peer is None or each.peer[0])
         }
         routes = frozenset(each for each in self.host.routes if each[2] in links)
-        host = attrs.evolve(self.host, links=links, routes=routes, sysctls={})
+        rules = frozenset(each for each in self.host.rules if each[0] != "shared")
+        host = attrs.evolve(self.host, links=links, routes=routes, sysctls={}, rules=rules)
         return attrs.evolve(self, host=host)
 
     def with_namespace(self, path: str, space: NsState) -> HostState:

@@ -97,10 +97,13 @@ def delete_needs_no_namespace(
     """DEL without CNI_NETNS leaves nothing on the host, whether the namespace is gone or not known."""
     before = _state(state)
     added = _added(runtime, before, ipam)
-    for machine in (added.host, added.host.without_namespace(runtime.netns)):
+    for machine, wanted in (
+        (added.host, before),
+        (added.host.without_namespace(runtime.netns), before.without_namespace(runtime.netns)),
+    ):
         out = _succeeded(runtime.delete(machine, ipam=ipam, netns=""), "DEL without CNI_NETNS")
         _same_space(
-            before.without_shared().host, out.host.without_shared().host, "DEL without CNI_NETNS"
+            wanted.without_shared().host, out.host.without_shared().host, "DEL without CNI_NETNS"
         )
 
 
@@ -200,6 +203,27 @@ def _each_removal(
             f"the route to {route[0]}",
             after.with_namespace(netns, attrs.evolve(now, routes=now.routes - {route})),
         )
+    yield from _each_removal_on_the_host(before, after)
     for rule in after.host.rules - before.host.rules:
         host = attrs.evolve(after.host, rules=after.host.rules - {rule})
         yield f"the {rule[0]} rule", attrs.evolve(after, host=host)
+
+
+def _each_removal_on_the_host(
+    before: HostState, after: HostState
+) -> Iterator[tuple[str, HostState]]:
+    """Links of the host that ADD made, and what limits one."""
+    for name, link in after.host.links.items():
+        was = before.host.links.get(name)
+        if was is None and link.kind == "bridge":
+            continue  # all containers'
+        if was is None:
+            yield f"the host's interface {name}", after.without_link("", name)
+            was = LinkState()
+        for qdisc in set(link.qdiscs) - set(was.qdiscs):
+            rest = tuple(each for each in link.qdiscs if each != qdisc)
+            changed: LinkState = attrs.evolve(link, qdiscs=rest)
+            yield f"the qdisc {qdisc.name} of {name}", after.with_link("", name, changed)
+        if link.redirect != was.redirect:
+            straight: LinkState = attrs.evolve(link, redirect=None)
+            yield f"the redirection of {name}", after.with_link("", name, straight)

@@ -13,7 +13,7 @@ from reference_plugins import PLUGINS
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(900)]
 
 # What they need of the kernel is not everywhere; the lab runs the suite on these.
-NEED_THE_LAB = {"bandwidth", "dummy", "ipvlan", "vlan", "vrf"}
+NEED_THE_LAB = {"dummy", "ipvlan", "vlan", "vrf"}
 # These two make use of most of the framework: what it reads and writes is generated for them alone.
 WITH_GENERATED_CASES = {"bridge", "host-local"}
 

@@ -10,8 +10,10 @@ import pytest
 
 from cnisdk._result import Interface, Ip, Result
 from cnisdk.testing import FakeIpam, HostState, LinkState, Runtime, laws
+from reference_plugins.bandwidth import Bandwidth
 from reference_plugins.bridge import Bridge
 from reference_plugins.dummy import Dummy
+from reference_plugins.firewall import Firewall
 from reference_plugins.ipvlan import Ipvlan
 from reference_plugins.loopback import Loopback
 from reference_plugins.macvlan import Macvlan
@@ -117,6 +119,38 @@ def test_interfaces_in_the_container_keep_the_laws(
     conf |= IPAM if ipam else {}
 
     assert law(Runtime(plugin, conf=conf), with_master(), ipam=ipam or FakeIpam()) is None
+
+
+LIMITS = {"ingressRate": 800, "ingressBurst": 80, "egressRate": 1600, "egressBurst": 80}
+BEHIND = Result(
+    (Interface("veth0"), Interface("eth0", sandbox="/run/netns/c1")),
+    (Ip(ip_interface("10.1.0.5/24"), interface=1), Ip(ip_interface("fd01::5/64"), interface=1)),
+)
+
+
+def wired() -> HostState:
+    """A machine with a container that an earlier plugin has connected."""
+    ends = {"": ("veth0", ("/run/netns/c1", "eth0")), "/run/netns/c1": ("eth0", ("", "veth0"))}
+    machine = HostState()
+    for path, (name, peer) in ends.items():
+        machine = machine.with_link(path, name, LinkState(kind="veth", up=True, peer=peer))
+    return machine
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+@pytest.mark.parametrize(
+    ("plugin", "conf"),
+    [
+        (Bandwidth, LIMITS),
+        (Bandwidth, {key: it for key, it in LIMITS.items() if key.startswith("in")}),
+        (Bandwidth, {"runtimeConfig": {"bandwidth": LIMITS}}),
+        (Bandwidth, {}),
+        (Firewall, {"backend": "nftables"}),
+        (Firewall, {"backend": "nftables", "ingressPolicy": "isolated"}),
+    ],
+)
+def test_chained_plugins_keep_the_laws(plugin: Any, conf: dict[str, Any], law: Any) -> None:
+    assert law(Runtime(plugin, conf=conf, prev_result=BEHIND), wired()) is None
 
 
 def test_the_law_of_check_has_teeth() -> None:
