@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from cnisdk import errors
+from cnisdk._deadline import Deadline
 from cnisdk._names import Attachment
 from cnisdk._result import Result
 from cnisdk._result_json import decode
@@ -18,10 +19,9 @@ from cnisdk.versions import NEWEST
 if TYPE_CHECKING:
     import socket
 
-    from cnisdk._deadline import Deadline
-
 DEFAULT_SOCKET: Final = "/run/cni/dhcp.sock"
 """Where the daemon is reached unless a configuration says otherwise; the Go daemon's place."""
+_RELEASE_SECONDS = 10.0
 _PROC_SELF = re.compile("^/proc/(thread-)?self/")
 _CODES: Final = {
     each.code: each for each in (errors.TryAgainLater, errors.InvalidConfig, errors.IoFailure)
@@ -94,9 +94,17 @@ class Daemon:
         """Give the attachment's lease back to its server; there may be none.
 
         Raises:
-            NoDaemon: nobody answers (code 11).
+            NoDaemon: nobody answers, or not within ten seconds: what else DEL has to do must not wait for
+                a daemon that hangs (code 11).
         """
-        self._call("Release", self._arguments(attachment, "", {}, {}))
+        seconds = min(self._deadline.remaining(), _RELEASE_SECONDS)
+        patient, self._deadline = self._deadline, Deadline(seconds)
+        try:
+            self._call("Release", self._arguments(attachment, "", {}, {}))
+        except errors.TryAgainLater as failure:
+            raise NoDaemon(failure.msg, details=failure.details) from failure
+        finally:
+            self._deadline = patient
 
     def retain(self, network: str, valid: Collection[Attachment]) -> list[str]:
         """Give back all leases of a network but those of the valid attachments.

@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import resource
 import signal
 import socket
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
 from cnisdk import _directories, errors
 from cnisdk._deadline import Deadline
-from cnisdk._log import Log
+from cnisdk._log import LEVELS, Log
 from cnisdk._store._records import Store
 from cnisdk.dhcp import _sockets
 from cnisdk.dhcp._client import DEFAULT_SOCKET
@@ -143,7 +144,8 @@ def serve(settings: Settings, env: Mapping[str, str]) -> None:
     if settings.pidfile and not os.path.isabs(settings.pidfile):
         raise errors.InvalidConfig(f'Error writing pidfile "{settings.pidfile}": path not absolute')
     path = settings.host_prefix + settings.socket_path
-    log = Log(env.get("CNI_LOG_FILE", ""), env.get("CNI_LOG_LEVEL", "info"), {"daemon": "dhcp"})
+    log = _log(env)
+    _raise_limit()
     store = Store(settings.state_dir or f"{path.removesuffix('.sock')}.leases", log=log)
     _make_directory(os.path.dirname(os.path.abspath(path)))
     # Held until the end: no two daemons may keep the same leases.
@@ -169,7 +171,8 @@ async def _serve(listener: socket.socket, store: Store, settings: Settings, log:
     leases.resume()
     service = Service(leases, settings.host_prefix, log)
     running: set[asyncio.Task[None]] = set()
-    server = await asyncio.start_unix_server(
+    # Not start_unix_server: from Python 3.13 on that one removes the socket at the end, systemd's too.
+    server = await asyncio.start_server(
         partial(_tracked, service, running), sock=listener, limit=LONGEST
     )
     log.info("ready", socket=settings.socket_path, leases=len(leases))
@@ -193,6 +196,27 @@ async def _tracked(
         running.add(task)
         task.add_done_callback(running.discard)
     await service.serve(reader, writer)
+
+
+class _OnStderr(Log):
+    """For a daemon that nobody gave a log: whoever started it sees what happens."""
+
+    def _write(self, level: str, message: str, fields: Mapping[str, Any]) -> None:
+        if LEVELS[level] >= self.threshold:
+            words = "".join(f" {key}={value}" for key, value in fields.items())
+            sys.stderr.write(f"{level}: {message}{words}\n")
+
+
+def _log(env: Mapping[str, str]) -> Log:
+    target, level = env.get("CNI_LOG_FILE", ""), env.get("CNI_LOG_LEVEL", "info")
+    return (Log if target else _OnStderr)(target, level, {"daemon": "dhcp"})
+
+
+def _raise_limit() -> None:
+    """An exchange takes some five descriptors, and a node that was booted has many at once."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _make_directory(path: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from cnisdk._net import Namespace
 
 _GROUP_LINK = 1
+_PASSING = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+"""Why a namespace cannot be opened that may well be there."""
 
 
 class Gone(errors.CniError):
@@ -32,6 +35,7 @@ class Interface:
 
     Raises:
         Gone: there is no such namespace or interface.
+        OSError: it cannot be told at the moment.
     """
 
     def __init__(self, netns: str, ifname: str) -> None:
@@ -39,6 +43,9 @@ class Interface:
         try:
             self.namespace: Namespace = open_namespace(netns)
         except errors.InvalidNetns as gone:
+            reason = gone.__context__
+            if isinstance(reason, OSError) and reason.errno in _PASSING:
+                raise reason from None
             raise Gone(gone.msg, details=gone.details) from None
         try:
             self.link: Link = self._look_up()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Collection
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import attrs
@@ -123,6 +123,7 @@ class Leases:
                         f'{lease.address} was leased for another interface than the "'
                         f'{attachment.ifname}" that {request.netns} has now'
                     )
+            self._expect_record(lease)
             if lease.address not in addresses:
                 raise errors.CniError(
                     f"the lease of {attachment} is for {lease.address}, which prevResult has not",
@@ -169,6 +170,17 @@ class Leases:
             if not users:
                 del self._waiting[attachment]
 
+    def _expect_record(self, lease: Lease) -> None:
+        """Without it, the next daemon would not know of the lease."""
+        record = self._store.get(lease.attachment.key)
+        if record is None or record.data != lease.record():
+            path = f"{self._store.directory}/{lease.attachment.key}.json"
+            raise errors.CniError(
+                f"the record of the lease of {lease.address} is missing, or not as it was written: "
+                f"{path}",
+                details="it is written anew when the lease is renewed",
+            )
+
     async def _acquired(self, request: Request, interface: Interface) -> Lease:
         attachment = request.attachment
         task = asyncio.create_task(self._acquire(request, interface))
@@ -185,15 +197,21 @@ class Leases:
 
     async def _acquire(self, request: Request, interface: Interface) -> Lease:
         until = now() + min(self._patience.total, request.seconds)
-        await interface.bring_up(min(self._patience.timeout, until - now()))
-        with Client(interface, request.attachment, request.wishes, self._patience) as client:
-            lease = await client.acquire(until)
-            try:
-                _ = lease.interface
-            except errors.CniError:
-                await client.give_back(lease)
-                raise
-            return lease
+        try:
+            await interface.bring_up(min(self._patience.timeout, until - now()))
+            with Client(interface, request.attachment, request.wishes, self._patience) as client:
+                lease = await client.acquire(until)
+                try:
+                    _ = lease.interface
+                except errors.CniError:
+                    await client.give_back(lease)
+                    raise
+                return lease
+        except BaseException:
+            if not interface.link.up:  # it was down, so it is left like that
+                with suppress(OSError):
+                    interface.set_down()
+            raise
 
     async def _adopted(
         self, request: Request, interface: Interface, addresses: Collection[str]

@@ -91,6 +91,16 @@ class Service:
         return json.dumps(answer).encode()
 
     async def _called(self, method: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Do what a method does; whatever goes wrong is an answer too."""
+        try:
+            return await self._done(method, given)
+        except OSError as failure:
+            self._log.error("request failed", method=method, reason=str(failure))
+            raise errors.IoFailure(f"{failure.strerror or failure}") from failure
+        except (LookupError, TypeError, ValueError, AttributeError) as failure:
+            raise errors.DecodingFailure(f"malformed request: {failure!r}") from failure
+
+    async def _done(self, method: str, given: Mapping[str, Any]) -> dict[str, Any]:
         arguments = {key.lower(): value for key, value in given.items()}
         match method:
             case "DHCP.Allocate":

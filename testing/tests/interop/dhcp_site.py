@@ -74,6 +74,7 @@ class Site:
         self.root = machine.root
         self.socket = self.root / "dhcp.sock"
         self.server = Netns()
+        self._interface = "s0"
         self._processes: list[subprocess.Popen[bytes]] = []
         self.server_process: subprocess.Popen[bytes] | None = None
         self.daemon_process: subprocess.Popen[bytes] | None = None
@@ -91,9 +92,10 @@ class Site:
 
     # ---- the server -----------------------------------------------------------------------------
 
-    def serve(self, offer: Offer | None = None) -> None:
+    def serve(self, offer: Offer | None = None, *, interface: str = "s0") -> None:
         """Start the server."""
         offer = offer or Offer()
+        self._interface = interface
         start = {"dnsmasq": self._dnsmasq, "kea": self._kea}[self.kind]
         self.server_process = start(offer)
 
@@ -123,7 +125,7 @@ class Site:
             "--conf-file=/dev/null",
             "--port=0",
             "--user=root",
-            "--interface=s0",
+            f"--interface={self._interface}",
             "--bind-interfaces",
             f"--dhcp-range=10.66.0.{offer.first},10.66.0.{offer.last},255.255.255.0,{offer.seconds}",
             f"--dhcp-leasefile={leases}",
@@ -145,7 +147,7 @@ class Site:
         timers = {"renew-timer": offer.t1, "rebind-timer": offer.t2} if offer.t1 else {}
         conf = {
             "Dhcp4": {
-                "interfaces-config": {"interfaces": ["s0"], "dhcp-socket-type": "raw"},
+                "interfaces-config": {"interfaces": [self._interface], "dhcp-socket-type": "raw"},
                 "lease-database": {
                     "type": "memfile",
                     "persist": True,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import socket
 import sys
 import threading
 import time
@@ -388,6 +390,87 @@ def test_a_killed_plugin_takes_its_request_with_it(dnsmasq: Site) -> None:
     assert dnsmasq.leased() == set()
 
 
+def test_release_is_unicast_from_the_leased_address(dnsmasq: Site) -> None:
+    """RFC 2131 section 4.4.4: to the server's own addresses, with ciaddr and the client identifier."""
+    dnsmasq.serve()
+    dnsmasq.daemon()
+    machine, container = dnsmasq.machine, dnsmasq.machine.container()
+    result = machine.add(dnsmasq.conf(), container)
+    with dnsmasq.server.entered():
+        sniffer = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800))
+    sniffer.bind(("s0", 0x0800))
+    sniffer.settimeout(10)
+
+    with sniffer:
+        machine.delete(dnsmasq.conf(), container, prev=result)
+        frame = b""
+        while frame[278:285] != b"c\x82Sc5\x01\x07":  # RELEASE
+            frame = sniffer.recv(4096)
+
+    leased = socket.inet_aton(address_of(result))
+    assert frame[:6].hex(":") == dnsmasq.server.link("s0")["address"]
+    assert frame[26:34] == leased + socket.inet_aton("10.66.0.1")  # from and to
+    assert frame[54:58] == leased  # ciaddr
+    assert b"\x3d\x0e\0c1/mynet/eth0" in frame
+    assert b"\x36\x04" + socket.inet_aton("10.66.0.1") in frame
+
+
+def test_a_daemon_that_hangs_does_not_hold_up_delete(dnsmasq: Site) -> None:
+    dnsmasq.serve()
+    dnsmasq.daemon()
+    machine, container = dnsmasq.machine, dnsmasq.machine.container()
+    result = machine.add(dnsmasq.conf(), container)
+    assert dnsmasq.daemon_process is not None
+    dnsmasq.daemon_process.send_signal(signal.SIGSTOP)
+
+    try:
+        machine.delete(dnsmasq.conf(), container, prev=result)
+    finally:
+        dnsmasq.daemon_process.send_signal(signal.SIGCONT)
+
+    assert set(container.links()) == {"lo"}
+
+
+def test_check_misses_the_record(dnsmasq: Site) -> None:
+    """Without it, a restart would lose the lease."""
+    dnsmasq.serve()
+    dnsmasq.daemon()
+    machine, container = dnsmasq.machine, dnsmasq.machine.container()
+    result = machine.add(dnsmasq.conf(), container)
+    (record,) = (dnsmasq.root / "dhcp.leases").glob("*.json")
+    record.unlink()
+
+    out = machine.call("CHECK", dnsmasq.conf(), container, prev=result)
+
+    assert str(record) in out.error
+
+
+def test_host_prefix(dnsmasq: Site) -> None:
+    """Socket and namespaces are looked for below it."""
+    dnsmasq.serve()
+    dnsmasq.daemon("-hostprefix", "/proc/self/root")
+    container = dnsmasq.machine.container()
+
+    result = dnsmasq.machine.add(dnsmasq.conf(), container)
+
+    dnsmasq.machine.check(dnsmasq.conf(), container, result)
+    (record,) = dnsmasq.records()
+    assert record["netns"] == f"/proc/self/root{container.path}"
+
+
+def test_a_failed_lease_leaves_the_interface_down(dnsmasq: Site) -> None:
+    """It is set up to ask; it was down before."""
+    dnsmasq.daemon("-timeout", "200ms", "-resendmax", "100ms", "-resendtimeout", "1s")
+    machine, container = dnsmasq.machine, dnsmasq.machine.container()
+    container.ip("link add eth0 type veth peer name eth9")
+    container.ip("link set eth9 up")
+
+    out = machine.call("ADD", {**dnsmasq.conf(), "type": "dhcp"}, container)
+
+    assert "no more tries" in out.error
+    assert "UP" not in container.link("eth0")["flags"]
+
+
 def test_a_container_that_came_back(dnsmasq: Site) -> None:
     """The same ids with a new namespace, and no DEL in between: a new lease, none for two."""
     dnsmasq.serve()
@@ -443,8 +526,8 @@ def test_without_the_daemon(dnsmasq: Site) -> None:
 
     added = machine.call("ADD", cfg, container)
     assert added.document["code"] == 11
-    socket = dnsmasq.socket
-    expected = f"error dialing DHCP daemon: dial unix {socket}: connect: no such file or directory"
+    path = dnsmasq.socket
+    expected = f"error dialing DHCP daemon: dial unix {path}: connect: no such file or directory"
     assert added.document["msg"] == expected
     status = machine.call("STATUS", cfg)
     assert status.document["code"] == 50

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import pytest
 
@@ -369,3 +369,22 @@ def test_plugin_whose_constructor_forgets_the_sdks_still_serves() -> None:
 
     assert plugin().run({"CNI_COMMAND": "VERSION"}, io.BytesIO(b"{}"), stdout, io.BytesIO()) == 0
     assert b"supportedVersions" in stdout.getvalue()
+
+
+def test_commands_of_the_executable(capsys):
+    """The first argument chooses the function, which gets the others."""
+
+    class WithCommand(cnisdk.Plugin[cnisdk.NetConf]):
+        commands: ClassVar[dict[str, str]] = {"say": "json:dumps"}
+
+        @on.add
+        def attach(self, op):
+            raise NotImplementedError
+
+        @on.delete
+        def detach(self, op):
+            raise NotImplementedError
+
+    assert WithCommand.run_command(["say", "a", "b"]) == '["a", "b"]'
+    assert WithCommand.run_command(["sing"]) is None
+    assert WithCommand.run_command([]) is None
