@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from ipaddress import ip_address
 
 import attrs
@@ -45,18 +45,15 @@ def refuse_taken(
         forwards: The ports.
         earlier_only: Only holders whose rules come before ours; without ours there yet, all.
     """
-    addresses = [each.container.ip for each in forwards]
-    for module in (_portmap_nft, _portmap_iptables):
-        for where in module.places(attachment):
-            wanted = [
-                place
-                for each in forwards
-                if each.family == where.family
-                for place, _ in each.places()
-            ]
-            for claim in (
-                _claims(host, attachment, where, module.ENTRY, addresses) if wanted else ()
-            ):
+    by_go = _portmap_nft.made_by_go(attachment, [each.container.ip for each in forwards])
+    for layout in (_portmap_nft, _portmap_iptables):
+        for where in layout.places(attachment):
+            same_family = (each for each in forwards if each.family == where.family)
+            wanted = [place for each in same_family for place, _ in each.places()]
+            if not wanted:
+                continue
+            entries = host.rules(where, [layout.ENTRY], ports=[place.port for place in wanted])
+            for claim in _claims(host, attachment, where, entries, by_go):
                 if claim.mine and earlier_only:
                     break
                 taken = [] if claim.mine else [p for p in wanted if p.overlaps(claim.place)]
@@ -73,12 +70,10 @@ def _claims(
     host: cnisdk.Namespace,
     attachment: cnisdk.Attachment,
     where: cnisdk.RuleTable,
-    entry_chain: str,
-    addresses: Sequence[cnisdk.IpAddress],
+    entries: Sequence[cnisdk.FoundRule],
+    by_go: Callable[[cnisdk.FoundRule], bool],
 ) -> Iterator[Claim]:
     """In the order of the rules."""
-    made_by_go = _portmap_nft.made_by_go(attachment, addresses)
-    entries = host.rules(where, [entry_chain])
     inner: dict[str, list[cnisdk.FoundRule]] = {}
     chains = {rule.target for rule in entries} - {""}
     for rule in host.rules(where, chains) if chains else ():
@@ -86,12 +81,7 @@ def _claims(
     for entry in entries:
         rules = inner.pop(entry.target, [])
         tag = next((r.comment for r in rules if attachment.is_tag(r.comment)), "")
-        if tag:
-            mine = attachment.owns(tag)
-        elif entry.target:
-            mine = entry.target in where.own_chains
-        else:
-            mine = made_by_go(entry)
+        mine = attachment.owns(tag) if tag else entry.target in where.own_chains or by_go(entry)
         for rule in (entry, *rules):
             if found := forwarded(rule):
                 yield Claim(*found, _holder(tag, entry.comment), mine)

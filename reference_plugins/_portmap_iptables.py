@@ -65,6 +65,10 @@ def tables(
     return result
 
 
+expected = tables
+"""What CHECK compares; the Go plugin makes the same."""
+
+
 def comment(network: str, container_id: str) -> str:
     """What the rules that lead to a container's chain are commented with."""
     text = f'dnat name: "{network}" id: "{container_id}"'

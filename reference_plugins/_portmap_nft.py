@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+import attrs
+
 import cnisdk
 from cnisdk import Rule, RuleTable
 from reference_plugins._port_mapping import Forward
@@ -44,6 +46,23 @@ def tables(
     return [_table(each.family, attachment, _rules(attachment, each, cfg)) for each in forwards]
 
 
+def expected(
+    host: cnisdk.Namespace,
+    attachment: cnisdk.Attachment,
+    forwards: Sequence[Forward],
+    cfg: PortmapConf,
+) -> list[RuleTable]:
+    """What CHECK compares: the Go plugin's rules where it was the one who made them."""
+    by_go = made_by_go(attachment, [each.container.ip for each in forwards])
+    result: list[RuleTable] = []
+    for forward in forwards:
+        table = _table(forward.family, attachment, _rules(attachment, forward, cfg))
+        if not host.rules(table, table.own_chains) and any(map(by_go, host.rules(table, [ENTRY]))):
+            table = _go_table(table, attachment.container_id, forward, cfg)
+        result.append(table)
+    return result
+
+
 def made_by_go(
     attachment: cnisdk.Attachment, addresses: Sequence[cnisdk.IpAddress]
 ) -> Callable[[cnisdk.FoundRule], bool]:
@@ -53,7 +72,7 @@ def made_by_go(
         attachment: The container; the comment does not tell the network (W-PM-3).
         addresses: Its addresses on the network, which do; where there are none, any network's.
     """
-    ends = [end for ip in addresses for end in (f" {ip}", f" {ip}:", f"[{ip}]:")]
+    ends = [end for ip in addresses for end in (f" {ip} ", f" {ip}:", f"[{ip}]:")]
 
     def made(rule: cnisdk.FoundRule) -> bool:
         mine = not rule.target and rule.comment == attachment.container_id
@@ -80,6 +99,26 @@ def _table(family: str, attachment: cnisdk.Attachment, rules: Sequence[Rule] = (
         own_chains=_own(attachment),
         rules=rules,
     )
+
+
+def _go_table(table: RuleTable, cid: str, forward: Forward, cfg: PortmapConf) -> RuleTable:
+    """The Go plugin's rules, as if all were shared: nothing in them but the comment tells whose they are."""
+    container, ip = forward.container.ip, forward.family
+    conditions = cfg.conditions_v4 if forward.version == 4 else cfg.conditions_v6
+    base = " ".join([*(conditions or ()), "fib daddr type local jump hostports_all"])
+    rules = [Rule("prerouting", base), Rule("output", base), *_SHARED[2:]]
+    for place, target in forward.places():
+        match = f"{ip} daddr {place.address} " if place.address else ""
+        match += f"{place.proto} dport {place.port}"
+        rules.append(Rule(ENTRY, f"{match} dnat to {target}", cid))
+    everything = "0.0.0.0/0" if ip == "ip" else "::/0"
+    sources = [everything if cfg.masq_all else str(container)] if cfg.snat else []
+    sources += ["127.0.0.1"] if sources and ip == "ip" and not cfg.masq_all else []
+    for source in sources:
+        text = f"{ip} saddr {source} {ip} daddr {container} masquerade"
+        rules.append(Rule("masquerading", text, cid))
+    chains = {k: hook for k, hook in table.chains.items() if cfg.snat or k != "masquerading"}
+    return attrs.evolve(table, chains=chains, shared=rules, own_chains=(), rules=())
 
 
 def _own(attachment: cnisdk.Attachment) -> tuple[str, str]:

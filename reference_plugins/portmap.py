@@ -111,7 +111,7 @@ class Portmap(cnisdk.ChainedPlugin[PortmapConf]):
         _port_claims.refuse_taken(op.host, op.attachment, forwards)
         tables = layout.tables(op.host, op.attachment, forwards, cfg)
         by_go = _portmap_nft.made_by_go(op.attachment, [each.container.ip for each in forwards])
-        op.host.add_rules(op.attachment, tables, also=by_go)
+        op.host.add_rules(op.attachment, tables, also=by_go, containing=op.container_id)
         # Another ADD may have claimed a port meanwhile: whose rules come later loses.
         _port_claims.refuse_taken(op.host, op.attachment, forwards, earlier_only=True)
         made = {(table.backend, table.family) for table in tables}
@@ -131,7 +131,10 @@ class Portmap(cnisdk.ChainedPlugin[PortmapConf]):
         by_go = _portmap_nft.made_by_go(
             op.attachment, [ip.address.ip for ip in prev.ips] if prev else []
         )
-        for rule in op.host.remove_rules(op.attachment, _places(op.attachment), also=by_go):
+        gone = op.host.remove_rules(
+            op.attachment, _places(op.attachment), also=by_go, containing=op.container_id
+        )
+        for rule in gone:
             if found := _port_claims.forwarded(rule):
                 place, old = found
                 _forget(op, 6 if rule.family == "ip6" else 4, place, old=ip_address(old))
@@ -144,7 +147,7 @@ class Portmap(cnisdk.ChainedPlugin[PortmapConf]):
             return
         forwards = cfg.forwards(op.prev_result, op.ifname)
         layout = _LAYOUTS[cfg.chosen(lambda: _present(op) or op.host.firewall_backend())]
-        tables = layout.tables(op.host, op.attachment, forwards, cfg)
+        tables = layout.expected(op.host, op.attachment, forwards, cfg)
         op.host.expect_rules(op.attachment, tables)
         for forward in forwards:
             link = _local_link(op.host, forward, cfg)
@@ -183,8 +186,10 @@ def _places(attachment: cnisdk.Attachment) -> list[cnisdk.RuleTable]:
 
 def _present(op: cnisdk.Check[PortmapConf]) -> str:
     """The backend that has the attachment's rules; "" when none has."""
+    by_go = _portmap_nft.made_by_go(op.attachment, [ip.address.ip for ip in op.prev_result.ips])
     for table in _places(op.attachment):
-        if op.host.rules(table, table.own_chains):
+        entries = op.host.rules(table, [_portmap_nft.ENTRY])
+        if any(map(by_go, entries)) or op.host.rules(table, table.own_chains):
             return table.backend
     return ""
 

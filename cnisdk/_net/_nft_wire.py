@@ -143,7 +143,7 @@ class Wire:
         return f"{kind} {names[number] if number < len(names) else number} {priority}"
 
     def rules(
-        self, family: int, table: str, chain: str = "", *, containing: str = ""
+        self, family: int, table: str, chain: str = "", *, containing: str | Sequence[bytes] = ""
     ) -> list[WireRule]:
         """Rules of a table or of one chain of it, in their order.
 
@@ -151,13 +151,20 @@ class Wire:
             family: The table's family.
             table: The table.
             chain: The chain; "" means all chains.
-            containing: Only rules with this text in their comment, their chain or their target.
+            containing: Only rules with this text in their comment, their chain or their target; or with
+                any of these bytes, whatever they mean there. Decoding is what takes time.
         """
+        needles = (
+            [containing.encode(errors="replace")] if isinstance(containing, str) else containing
+        )
         wanted = _text(_RULE_TABLE, table) + (_text(_RULE_CHAIN, chain) if chain else b"")
-        needle = containing.encode(errors="replace")
         for attempt in range(_ATTEMPTS):
             try:
-                replies = [m for m in self.ask(_GETRULE, family, wanted, DUMP) if needle in m]
+                replies = [
+                    message
+                    for message in self.ask(_GETRULE, family, wanted, DUMP)
+                    if any(needle in message for needle in needles)
+                ]
             except InterruptedError:
                 time.sleep(0.001 * 2**attempt)  # the rules changed while they were being read
                 continue

@@ -22,13 +22,21 @@ class RuleFilter(Protocol):
     """The part of `Firewall` for rules that plugins describe; see the verbs of `RuleVerbs`."""
 
     def add_rules(
-        self, attachment: Attachment, tables: Sequence[RuleTable], also: Also | None
+        self,
+        attachment: Attachment,
+        tables: Sequence[RuleTable],
+        also: Also | None,
+        containing: str = "",
     ) -> None:
         """Make what the tables say, in place of what an earlier ADD has made."""
         ...
 
     def remove_rules(
-        self, attachment: Attachment, tables: Sequence[RuleTable], also: Also | None
+        self,
+        attachment: Attachment,
+        tables: Sequence[RuleTable],
+        also: Also | None,
+        containing: str = "",
     ) -> list[FoundRule]:
         """Remove the attachment's rules and chains; returns the rules."""
         ...
@@ -47,7 +55,9 @@ class RuleFilter(Protocol):
         """Raise `errors.CniError` naming the first rule or chain that is missing or altered."""
         ...
 
-    def rules(self, table: RuleTable, chains: Collection[str]) -> list[FoundRule]:
+    def rules(
+        self, table: RuleTable, chains: Collection[str], ports: Collection[int] = ()
+    ) -> list[FoundRule]:
         """The rules of some chains, or of all."""
         ...
 
@@ -68,7 +78,11 @@ class KernelRules:
     _explained: Callable[[str], AbstractContextManager[None]]
 
     def add_rules(
-        self, attachment: Attachment, tables: Sequence[RuleTable], also: Also | None
+        self,
+        attachment: Attachment,
+        tables: Sequence[RuleTable],
+        also: Also | None,
+        containing: str = "",
     ) -> None:
         """See `RuleFilter.add_rules`."""
         from cnisdk._net import _rules_nft
@@ -83,12 +97,17 @@ class KernelRules:
                     attachment,
                     nft,
                     also,
+                    containing=containing,
                     netns_fd=self._netns_fd,
                     deadline=self._deadline,
                 )
 
     def remove_rules(
-        self, attachment: Attachment, tables: Sequence[RuleTable], also: Also | None
+        self,
+        attachment: Attachment,
+        tables: Sequence[RuleTable],
+        also: Also | None,
+        containing: str = "",
     ) -> list[FoundRule]:
         """See `RuleFilter.remove_rules`."""
         from cnisdk._net import _rules_nft
@@ -98,9 +117,9 @@ class KernelRules:
         with self._explained(f"remove rules of {attachment}"):
             wire = self._wire_if_any()
             if nft and wire:
-                gone += _rules_nft.remove(wire, attachment, nft, also)
+                gone += _rules_nft.remove(wire, attachment, nft, also, containing=containing)
             if iptables:
-                gone += self._rules_by_iptables().remove(attachment, iptables, also)
+                gone += self._rules_by_iptables().remove(attachment, iptables, also, containing)
         return gone
 
     def retain_rules(
@@ -134,15 +153,17 @@ class KernelRules:
             for table in iptables:
                 self._rules_by_iptables().expect(attachment, table)
 
-    def rules(self, table: RuleTable, chains: Collection[str]) -> list[FoundRule]:
+    def rules(
+        self, table: RuleTable, chains: Collection[str], ports: Collection[int] = ()
+    ) -> list[FoundRule]:
         """See `RuleFilter.rules`."""
         from cnisdk._net import _rules_nft
 
         with self._explained(f"read the rules of table {table.family} {table.name}"):
             if table.backend == "iptables":
-                return self._rules_by_iptables().read(table, chains)
+                return self._rules_by_iptables().read(table, chains, ports)
             wire = self._wire_if_any()
-            return _rules_nft.read(wire, table, chains) if wire else []
+            return _rules_nft.read(wire, table, chains, ports) if wire else []
 
     def forget_flows(
         self, version: int, protocol: str, port: int, unwanted: Callable[[Flow], bool]

@@ -19,7 +19,12 @@ class RuleVerbs(FilterVerbs):
     """The verbs of `Namespace` for rules; `cnisdk._net._rules` has an example."""
 
     def add_rules(
-        self, attachment: Attachment, tables: Sequence[RuleTable], *, also: Also | None = None
+        self,
+        attachment: Attachment,
+        tables: Sequence[RuleTable],
+        *,
+        also: Also | None = None,
+        containing: str = "",
     ) -> None:
         """Make what tables say, in place of what an earlier ADD of the attachment has made there.
 
@@ -29,6 +34,7 @@ class RuleVerbs(FilterVerbs):
             attachment: The owner.
             tables: What should be there.
             also: Tells rules that another implementation made of this attachment, to be replaced too.
+            containing: A text that such rules contain, in comment or target; others need not be looked at.
 
         Raises:
             errors.CniError: nftables or iptables refused (code 999), with its own words.
@@ -36,10 +42,15 @@ class RuleVerbs(FilterVerbs):
         """
         if self._rollback is not None:
             self._rollback.add(self.firewall.remove_rules, attachment, tables, None)
-        self.firewall.add_rules(attachment, tables, also)
+        self.firewall.add_rules(attachment, tables, also, containing)
 
     def remove_rules(
-        self, attachment: Attachment, tables: Sequence[RuleTable], *, also: Also | None = None
+        self,
+        attachment: Attachment,
+        tables: Sequence[RuleTable],
+        *,
+        also: Also | None = None,
+        containing: str = "",
     ) -> list[FoundRule]:
         """Remove an attachment's rules, and its chains; needs nothing installed for nftables.
 
@@ -47,6 +58,7 @@ class RuleVerbs(FilterVerbs):
             attachment: The owner.
             tables: Where to look: ``chains`` and ``own_chains`` count, ``rules`` do not.
             also: Tells rules that another implementation made of this attachment.
+            containing: A text that such rules contain, in comment or target; others need not be looked at.
 
         Returns:
             The rules that were there.
@@ -54,7 +66,7 @@ class RuleVerbs(FilterVerbs):
         Raises:
             errors.CniError: the kernel or iptables refused (code 999).
         """
-        return self.firewall.remove_rules(attachment, tables, also)
+        return self.firewall.remove_rules(attachment, tables, also, containing)
 
     def retain_rules(
         self,
@@ -92,14 +104,17 @@ class RuleVerbs(FilterVerbs):
         """
         self.firewall.expect_rules(attachment, tables)
 
-    def rules(self, table: RuleTable, chains: Collection[str] = ()) -> list[FoundRule]:
+    def rules(
+        self, table: RuleTable, chains: Collection[str] = (), *, ports: Collection[int] = ()
+    ) -> list[FoundRule]:
         """The rules that are there.
 
         Args:
             table: Whose ``backend``, ``family`` and ``name`` count.
             chains: The chains to read; all of the table when empty.
+            ports: Only rules that may compare one of these ports; a few others may come too.
         """
-        return self.firewall.rules(table, chains)
+        return self.firewall.rules(table, chains, ports)
 
     def forget_flows(
         self,

@@ -77,10 +77,16 @@ class IptablesRules:
                 return
 
     def remove(
-        self, attachment: Attachment, tables: Sequence[RuleTable], also: Also | None
+        self,
+        attachment: Attachment,
+        tables: Sequence[RuleTable],
+        also: Also | None,
+        containing: str,
     ) -> list[FoundRule]:
         """Remove the attachment's rules and chains."""
-        gone = _rules_nft.remove(self.wire, attachment, tables, also) if self.wire else []
+        gone: list[FoundRule] = []
+        if self.wire:
+            gone += _rules_nft.remove(self.wire, attachment, tables, also, containing=containing)
         return gone + self._sweep(tables, attachment.owns, also)
 
     def retain(
@@ -94,9 +100,11 @@ class IptablesRules:
         gone = _rules_nft.retain(self.wire, network, valid, tables, also) if self.wire else []
         return gone + self._sweep(tables, is_stale(network, valid), also)
 
-    def read(self, table: RuleTable, chains: Collection[str]) -> list[FoundRule]:
-        """The rules of some chains, or of all."""
-        found = _rules_nft.read(self.wire, table, chains) if self.wire else []
+    def read(
+        self, table: RuleTable, chains: Collection[str], ports: Collection[int]
+    ) -> list[FoundRule]:
+        """The rules of some chains, or of all; with ports only such that may compare one of them."""
+        found = _rules_nft.read(self.wire, table, chains, ports) if self.wire else []
         if reader := self._legacy(table, "save"):
             found += [
                 each.found

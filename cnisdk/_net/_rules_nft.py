@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -52,13 +53,14 @@ def add(
     tables: Sequence[RuleTable],
     also: Also | None,
     *,
+    containing: str = "",
     netns_fd: int | None = None,
     deadline: Deadline | None = None,
 ) -> None:
     """Make what the tables say, in place of what an earlier ADD has made."""
     before: object = None
     while True:
-        states = [_state(wire, attachment, table, also) for table in tables]
+        states = [_state(wire, attachment, table, also, containing) for table in tables]
         script = [
             line
             for table, state in zip(tables, states, strict=True)
@@ -77,13 +79,19 @@ def add(
 
 
 def remove(
-    wire: Wire, attachment: Attachment, tables: Sequence[RuleTable], also: Also | None
+    wire: Wire,
+    attachment: Attachment,
+    tables: Sequence[RuleTable],
+    also: Also | None,
+    *,
+    containing: str = "",
 ) -> list[FoundRule]:
     """Remove the attachment's rules and chains; also what iptables-nft has made."""
 
     def find(table: RuleTable) -> Leaving[NftRule]:
         present = [c for c in table.own_chains if _has_chain(wire, table, c)]
-        found = _rules_of(wire, table, (*table.chains, *present))
+        needles = _needles(attachment, table, also, containing)
+        found = _rules_of(wire, table, table.chains, needles) + _rules_of(wire, table, present)
         going = leaving(table, found, present, attachment.owns, also)
         going.inner.extend(_rules_of(wire, table, [c for c in going.chains if c not in present]))
         return going
@@ -114,9 +122,13 @@ def retain(
     return _sweep(wire, tables, find)
 
 
-def read(wire: Wire, table: RuleTable, chains: Collection[str]) -> list[FoundRule]:
-    """The rules of some chains, or of all."""
-    return [each.found for each in _rules_of(wire, table, chains or ("",))]
+def read(
+    wire: Wire, table: RuleTable, chains: Collection[str], ports: Collection[int] = ()
+) -> list[FoundRule]:
+    """The rules of some chains, or of all; with ports only such that may compare one of them."""
+    # As packets hold a port, and as iptables' own matches do.
+    needles = [struct.pack(order, port) for port in ports for order in ("!H", "=H")]
+    return [each.found for each in _rules_of(wire, table, chains or ("",), needles)]
 
 
 def expect(
@@ -139,11 +151,16 @@ def expect(
             _compare(wire, apart, attachment, table)
 
 
-def _state(wire: Wire, attachment: Attachment, table: RuleTable, also: Also | None) -> _State:
+def _state(
+    wire: Wire, attachment: Attachment, table: RuleTable, also: Also | None, containing: str
+) -> _State:
     present = [c for c in table.own_chains if _has_chain(wire, table, c)]
     missing = tuple(chain for chain in table.chains if not _has_chain(wire, table, chain))
     there = [chain for chain in table.chains if chain not in missing]
-    found = _rules_of(wire, table, (*there, *present))
+    whole = {rule.chain for rule in table.shared}
+    needles = _needles(attachment, table, also, containing)
+    found = _rules_of(wire, table, [c for c in there if c not in whole], needles)
+    found += _rules_of(wire, table, [*(c for c in there if c in whole), *present])
     absent = tuple((rule.chain, rule.text) for rule in table.shared if not _is_there(rule, found))
     stale = leaving(table, found, present, attachment.owns, also)
     if foreign := [chain for chain in present if chain not in stale.chains]:
@@ -207,7 +224,17 @@ def _sweep(wire: Wire, tables: Sequence[RuleTable], find: _Find) -> list[FoundRu
     return gone
 
 
-def _rules_of(wire: Wire, table: RuleTable, chains: Collection[str]) -> list[NftRule]:
+def _needles(
+    attachment: Attachment, table: RuleTable, also: Also | None, containing: str
+) -> list[bytes]:
+    """What a rule must contain to be worth decoding."""
+    texts = [attachment.key, *table.own_chains, *([containing] if also else [])]
+    return [text.encode(errors="replace") for text in texts]
+
+
+def _rules_of(
+    wire: Wire, table: RuleTable, chains: Collection[str], needles: Sequence[bytes] = ()
+) -> list[NftRule]:
     return [
         NftRule(
             FoundRule(
@@ -221,7 +248,7 @@ def _rules_of(wire: Wire, table: RuleTable, chains: Collection[str]) -> list[Nft
             each,
         )
         for chain in chains
-        for each in wire.rules(FAMILIES[table.family], table.name, chain)
+        for each in wire.rules(FAMILIES[table.family], table.name, chain, containing=needles or "")
     ]
 
 
@@ -247,7 +274,9 @@ def _compare(wire: Wire, apart: Wire, attachment: Attachment, table: RuleTable) 
         if found != hook:
             problem = "is missing" if found is None else f'is "{found}", not "{hook}"'
             raise errors.CniError(f"chain {chain} of {where} {problem}")
-        here = _rules_of(wire, table, [chain])
+        whole = chain not in table.chains or any(rule.chain == chain for rule in table.shared)
+        needles = () if whole else _needles(attachment, table, None, "")
+        here = _rules_of(wire, table, [chain], needles)
         wanted = _rules_of(apart, table, [chain])
         if chain in table.chains:
             own = set(table.own_chains)

@@ -23,7 +23,11 @@ class FakeRules:
         self._change = change
 
     def add_rules(
-        self, attachment: Attachment, tables: Sequence[RuleTable], also: Also | None
+        self,
+        attachment: Attachment,
+        tables: Sequence[RuleTable],
+        also: Also | None,
+        containing: str = "",
     ) -> None:
         """Make what the tables say."""
         self._change("add rules")
@@ -32,7 +36,11 @@ class FakeRules:
             self.found.update(_wanted(attachment, table))
 
     def remove_rules(
-        self, attachment: Attachment, tables: Sequence[RuleTable], also: Also | None
+        self,
+        attachment: Attachment,
+        tables: Sequence[RuleTable],
+        also: Also | None,
+        containing: str = "",
     ) -> list[FoundRule]:
         """Remove the attachment's rules."""
         return [
@@ -62,7 +70,9 @@ class FakeRules:
                 if rule not in self.found:
                     raise errors.CniError(f"the rule {rule[6]} in chain {rule[5]} is missing")
 
-    def rules(self, table: RuleTable, chains: Collection[str]) -> list[FoundRule]:
+    def rules(
+        self, table: RuleTable, chains: Collection[str], ports: Collection[int] = ()
+    ) -> list[FoundRule]:
         """The rules of some chains, or of all."""
         return [
             _found(rule)
