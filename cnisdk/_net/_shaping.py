@@ -170,7 +170,7 @@ class ShapingVerbs(LinkVerbs):
             self._drop_redirects(link.index)
         entry = self.kernel.qdisc(link.index, INGRESS)
         if entry == ENTRY_QDISC and not self.kernel.has_filters(link.index):
-            self._drop_qdisc(link.index, entry)
+            self._drop_qdisc(link.index, ENTRY_QDISC)
         if link.alias.startswith(_MARK):
             self._unmark(link.index)
 

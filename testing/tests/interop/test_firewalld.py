@@ -6,7 +6,6 @@ import contextlib
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,10 +15,8 @@ import attrs
 import pytest
 
 from cnisdk import BusFailure, Deadline, SystemBus, errors
-from cnisdk.install import install
 
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "kernel"))
 if TYPE_CHECKING:
     from tests.kernel.machine import Machine, Netns, new_machine
 else:
@@ -77,13 +74,6 @@ class Node:
     def owners(self) -> int:
         """How many addresses have an owner."""
         return self.machine.host.ruleset().count("net: ")
-
-
-@pytest.fixture(scope="module")
-def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("cni-bin")
-    install(["reference"], str(directory))
-    return directory
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import json
 import socket
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +15,6 @@ from machine import Machine, Netns
 
 pytestmark = pytest.mark.kernel
 
-GO = Path("/usr/lib/cni")
 VERSIONS = ("0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
 WITH_CHECK = {"0.4.0", "1.0.0", "1.1.0"}
 BOTH: dict[str, Any] = {
@@ -503,37 +501,3 @@ def test_measured_throughput(machine: Machine, container: Netns) -> None:
     assert out == pytest.approx(8_000_000, rel=0.15)
     machine.delete(cfg, container, prev=result)
     assert throughput(container, machine.host, "10.1.0.1") * 8 > 30_000_000
-
-
-@pytest.mark.interop
-@pytest.mark.skipif(not (GO / "bandwidth").exists(), reason="needs containernetworking-plugins")
-@pytest.mark.parametrize("maker", ["go", "ours"])
-@pytest.mark.parametrize("keys", [BOTH, INGRESS, EGRESS, SMALLEST])
-def test_swap_with_go(machine: Machine, container: Netns, maker: str, keys: dict[str, Any]) -> None:
-    """What one has limited, the other checks and deletes."""
-    first, second = (GO, machine.plugins) if maker == "go" else (machine.plugins, GO)
-    result = machine.add(conf(**keys), container, prev=prev(container), plugins=first)
-    machine.check(conf(**keys), container, result, plugins=second)
-    machine.delete(conf(**keys), container, prev=result, plugins=second)
-
-    assert ifbs(machine) == []
-    if maker == "go":
-        assert qdiscs(machine.host, "veth0") == []
-
-
-@pytest.mark.interop
-@pytest.mark.skipif(not (GO / "bandwidth").exists(), reason="needs containernetworking-plugins")
-def test_equal_to_go(machine: Machine, container: Netns) -> None:
-    """Numbers and names; but for the action that Go has twice (W-BW-3), and the random MAC."""
-    found: list[Any] = []
-    for plugins in (GO, machine.plugins):
-        result = machine.add(conf(**BOTH), container, prev=prev(container), plugins=plugins)
-        (ifb,) = ifbs(machine)
-        (filter_,) = filters(machine)
-        filter_["actions"] = [each["to_dev"] for each in filter_["actions"][:1]]
-        names = [each["name"] for each in result["interfaces"]]
-        links = [qdiscs(machine.host, each) for each in ("veth0", ifb)]
-        found.append((names, links, filter_))
-        machine.delete(conf(**BOTH), container, prev=result)
-
-    assert found[0] == found[1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from machine import Machine, Netns
 
 pytestmark = pytest.mark.kernel
 
-GO = Path("/usr/lib/cni")
 VERSIONS = ("0.4.0", "1.0.0", "1.1.0")
 BOTH = ("10.0.0.2/24", "2001:db8:1:2::1/64")
 BACKENDS = ("iptables", "nftables")
@@ -360,22 +358,3 @@ def test_accepted_where_the_host_drops(machine: Machine) -> None:
     assert not other.ping("10.1.0.2", seconds=1)
     machine.host.sh("iptables -A CNI-ADMIN -d 10.2.0.2 -j DROP")
     assert not one.ping("10.2.0.2", seconds=1)
-
-
-@pytest.mark.interop
-@pytest.mark.skipif(not (GO / "firewall").exists(), reason="needs containernetworking-plugins")
-@pytest.mark.parametrize("maker", ["go", "ours"])
-@pytest.mark.parametrize("policy", ["open", "same-bridge"])  # Debian's release has no isolated
-def test_swap_with_go(machine: Machine, container: Netns, maker: str, policy: str) -> None:
-    """What one has made, the other checks and deletes."""
-    first, second = (GO, machine.plugins) if maker == "go" else (machine.plugins, GO)
-    cfg = conf(ingressPolicy=policy)
-    result = machine.add(cfg, container, prev=prev(), plugins=first)
-    machine.check(cfg, container, result, plugins=second)
-    machine.delete(cfg, container, prev=result, plugins=second)
-
-    for tool in ("iptables", "ip6tables"):
-        assert len(chain(machine, "CNI-FORWARD", tool)) == 1
-    machine.gc(cfg)
-    if maker == "ours" or policy == "open":
-        assert owned(machine) == []
