@@ -28,6 +28,11 @@ def _bit(_: object, _field: object, value: int | None) -> None:
         raise ValueError("MasqMarkBit must be between 0 and 31")
 
 
+def _line(_: object, _field: object, value: str | Sequence[str] | None) -> None:
+    if any("\n" in text for text in ([value] if isinstance(value, str) else value or ())):
+        raise ValueError("must be on one line")
+
+
 @cnisdk.config
 class PortmapConf(cnisdk.NetConf):
     """Configuration of the portmap plugin."""
@@ -38,13 +43,13 @@ class PortmapConf(cnisdk.NetConf):
     """Masquerade what the container, its neighbours and the host itself send to a forwarded port."""
     masq_all: bool = False
     """Masquerade whatever is forwarded."""
-    conditions_v4: Sequence[str] | None = None
+    conditions_v4: Sequence[str] | None = attrs.field(default=None, validator=_line)
     """Further words of each IPv4 rule, of nft or iptables: only such packets are forwarded."""
-    conditions_v6: Sequence[str] | None = None
+    conditions_v6: Sequence[str] | None = attrs.field(default=None, validator=_line)
     """Further words of each IPv6 rule, of nft or iptables: only such packets are forwarded."""
     mark_masq_bit: int | None = attrs.field(default=None, validator=_bit)
     """iptables: the bit of the packet mark that asks for masquerading, 0 to 31; 13 by default."""
-    external_set_mark_chain: str | None = None
+    external_set_mark_chain: str | None = attrs.field(default=None, validator=_line)
     """iptables: the chain of somebody else who sets a mark and masquerades by it."""
     port_mappings: Sequence[Mapping] = cnisdk.capability(
         "portMappings", factory=list[Mapping], description="The ports to forward."

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class RuleVerbs(FilterVerbs):
-    """The verbs of `Namespace` for rules; `cnisdk._net._rules` has an example."""
+    """The verbs of `Namespace` for rules; `cnisdk.RuleTable` has an example."""
 
     def add_rules(
         self,

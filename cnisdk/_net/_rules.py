@@ -1,25 +1,4 @@
-"""Packet-filter rules as plugins describe them: which table, what is shared, what is the attachment's.
-
-A plugin describes what should be there, and the verbs of `Namespace` make it, compare it, and remove it:
-
-    def table(attachment: cnisdk.Attachment, address: str) -> cnisdk.RuleTable:
-        own = f"drop-{attachment.key}"
-        return cnisdk.RuleTable(
-            name="my_plugin",
-            chains={"forward": "filter forward 0", "checks": ""},
-            shared=[cnisdk.Rule("forward", "jump checks")],
-            own_chains=[own],
-            rules=[
-                cnisdk.Rule("checks", f"ip saddr {address} jump {own}"),
-                cnisdk.Rule(own, "tcp dport 25 drop"),
-            ],
-        )
-
-    op.host.add_rules(op.attachment, [table(op.attachment, address)])       # ADD
-    op.host.expect_rules(op.attachment, [table(op.attachment, address)])    # CHECK
-    op.host.remove_rules(op.attachment, [table(op.attachment, "0.0.0.0")])  # DEL: rules do not matter
-    op.host.retain_rules(op.network.name, op.valid_attachments, [...])      # GC
-"""
+"""Packet-filter rules as plugins describe them: which table, what is shared, what is the attachment's."""
 
 from __future__ import annotations
 
@@ -52,6 +31,26 @@ class RuleTable:
     rule that does nothing else carries the tag if no other one does. Rules elsewhere that jump to one of
     its own chains are its own too, whatever their comment. So a plugin can make the very rules that
     another implementation makes, and still knows whose they are.
+
+    A plugin describes what should be there, and the verbs of `Namespace` make it, compare it, and remove it::
+
+        def table(attachment: cnisdk.Attachment, address: str = "") -> cnisdk.RuleTable:
+            own = f"drop-{attachment.key}"
+            return cnisdk.RuleTable(
+                name="my_plugin",
+                chains={"forward": "filter forward 0", "checks": ""},
+                shared=[cnisdk.Rule("forward", "jump checks")],
+                own_chains=[own],
+                rules=[
+                    cnisdk.Rule("checks", f"ip saddr {address} jump {own}"),
+                    cnisdk.Rule(own, "tcp dport 25 drop"),
+                ],
+            )
+
+        op.host.add_rules(op.attachment, [table(op.attachment, address)])  # ADD
+        op.host.expect_rules(op.attachment, [table(op.attachment, address)])  # CHECK
+        op.host.remove_rules(op.attachment, [table(op.attachment)])  # DEL: rules do not matter
+        op.host.retain_rules(op.network.name, op.valid_attachments, [...])  # GC
     """
 
     backend: str = attrs.field(

@@ -41,6 +41,7 @@ KEYS: dict[str, dict[str, Any]] = {
     "conditions": {"conditionsV4": ["!", "-s", "192.0.7.0/24"], "conditionsV6": ["-i", "veth+"]},
     "no snat": {"snat": False},
     "mark": {"markMasqBit": 5},
+    "mark of others": {"externalSetMarkChain": "PLZ-SET-MARK"},
 }
 
 
@@ -48,6 +49,8 @@ KEYS: dict[str, dict[str, Any]] = {
 def machine(tmp_path: Path) -> Iterator[Machine]:
     install(["reference"], str(tmp_path / "bin"))
     made = new_machine(tmp_path, tmp_path / "bin")
+    for program in ("iptables", "ip6tables"):
+        made.host.run(program, "-t", "nat", "-N", "PLZ-SET-MARK")
     yield made
     made.close()
 

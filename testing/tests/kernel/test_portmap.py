@@ -291,6 +291,7 @@ def test_long_names(machine: Machine, container: Netns, backend: str) -> None:
     ("keys", "text"),
     [
         ({"backend": "x"}, 'unrecognized backend "x"'),
+        ({"conditionsV4": ["ip saddr 1.2.3.4 accept\nflush ruleset"]}, "must be on one line"),
         ({"markMasqBit": 32}, "MasqMarkBit must be between 0 and 31"),
         (
             {"markMasqBit": 5, "externalSetMarkChain": "X"},

@@ -17,6 +17,7 @@ from reference_plugins.firewall import Firewall
 from reference_plugins.ipvlan import Ipvlan
 from reference_plugins.loopback import Loopback
 from reference_plugins.macvlan import Macvlan
+from reference_plugins.portmap import Portmap
 from reference_plugins.ptp import Ptp
 from reference_plugins.tap import Tap
 from reference_plugins.vlan import Vlan
@@ -54,6 +55,14 @@ BRIDGES: dict[str, tuple[dict[str, Any], FakeIpam]] = {
 STATES: dict[str, Callable[[], HostState]] = {
     "fresh": HostState,
     "with the bridge": lambda: HostState.with_bridge("cni0", mtu=9000),
+}
+PORTS: dict[str, Any] = {
+    "runtimeConfig": {
+        "portMappings": [
+            {"hostPort": 8080, "containerPort": 80, "protocol": "tcp"},
+            {"hostPort": 8053, "containerPort": 53, "protocol": "udp", "hostIP": "127.0.0.1"},
+        ]
+    }
 }
 LAWS = (
     laws.add_is_atomic,
@@ -147,6 +156,9 @@ def wired() -> HostState:
         (Bandwidth, {}),
         (Firewall, {"backend": "nftables"}),
         (Firewall, {"backend": "nftables", "ingressPolicy": "isolated"}),
+        (Portmap, PORTS),
+        (Portmap, {**PORTS, "backend": "iptables", "masqAll": True}),
+        (Portmap, {}),
     ],
 )
 def test_chained_plugins_keep_the_laws(plugin: Any, conf: dict[str, Any], law: Any) -> None:
