@@ -28,7 +28,7 @@ def _bit(_: object, _field: object, value: int | None) -> None:
         raise ValueError("MasqMarkBit must be between 0 and 31")
 
 
-def _line(_: object, _field: object, value: str | Sequence[str] | None) -> None:
+def _line(_: object, _field: object, value: Any) -> None:
     if any("\n" in text for text in ([value] if isinstance(value, str) else value or ())):
         raise ValueError("must be on one line")
 
