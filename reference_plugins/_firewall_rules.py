@@ -8,14 +8,13 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 import attrs
 
 import cnisdk
-from cnisdk import errors
+from cnisdk import Rule, RuleTable, errors
 
 
-FAMILIES = ("ip", "ip6")
-_OWNERS = {"iptables": "CNI-FORWARD-OWNERS", "nftables": "owners"}
+_OWNERS, _NFT_OWNERS = "CNI-FORWARD-OWNERS", "owners"
 _TABLE = "cni_firewall"
 _ACCEPT = "accept_forward"
-_OWNED = (*_OWNERS.values(), _ACCEPT)
+_OWNED = (_OWNERS, _NFT_OWNERS, _ACCEPT)
 """The chains whose rules name addresses and their owners."""
 _RULES = "CNI firewall plugin rules"
 _ADMIN = "CNI firewall plugin admin overrides"
@@ -41,13 +40,13 @@ class Wanted:
         """The addresses as firewalld takes them."""
         return [source_of(each) for each in self.addresses]
 
-    def tables(self, *, recorded: bool = True) -> list[cnisdk.RuleTable]:
+    def tables(self, *, recorded: bool = True) -> list[RuleTable]:
         """The tables of the families that addresses are of.
 
         Args:
             recorded: With the owners. The Go plugin names none.
         """
-        families = [family for family in FAMILIES if self._of(family)]
+        families = [family for family in ("ip", "ip6") if self._of(family)]
         if self.backend == "nftables":
             return [self._nftables()] if families else []
         owners = self.backend == "firewalld" and families and recorded
@@ -56,58 +55,57 @@ class Wanted:
             tables += [self._iptables(family, recorded=recorded) for family in families]
         return tables
 
-    def everywhere(self) -> list[cnisdk.RuleTable]:
+    def everywhere(self) -> list[RuleTable]:
         """All tables in which an attachment of this configuration may have rules."""
         anyone = attrs.evolve(
             self, backend="iptables", addresses=(IPv4Address(0), IPv6Address(0)), policy="isolated"
         )
         (nftables,) = attrs.evolve(anyone, backend="nftables").tables()
-        chains = {**nftables.chains, _OWNERS["nftables"]: ""}
+        chains = {**nftables.chains, _NFT_OWNERS: ""}
         return [*anyone.tables(), attrs.evolve(nftables, chains=chains)]
 
     def _of(self, family: str) -> list[cnisdk.IpAddress]:
         version = 4 if family == "ip" else 6
         return [each for each in self.addresses if each.version == version]
 
-    def _iptables(self, family: str, *, recorded: bool) -> cnisdk.RuleTable:
+    def _iptables(self, family: str, *, recorded: bool) -> RuleTable:
         """As the Go plugin makes them, that either plugin may remove the other's.
 
         Its rules name no owner (W-FW-2). So the owners are in a chain that no packet enters.
         """
         stages = ("CNI-ISOLATION-STAGE-1", "CNI-ISOLATION-STAGE-2")
-        shared: list[cnisdk.Rule] = []
-        rules: list[cnisdk.Rule] = []
+        shared: list[Rule] = []
+        rules: list[Rule] = []
         chains: list[str] = []
         if self.backend == "iptables":
-            chains += ["CNI-FORWARD", self.admin, *([_OWNERS["iptables"]] if recorded else [])]
+            chains += ["CNI-FORWARD", self.admin, *([_OWNERS] if recorded else [])]
             shared += [
-                cnisdk.Rule("FORWARD", "-j CNI-FORWARD", _RULES, first=True),
-                cnisdk.Rule("CNI-FORWARD", f"-j {self.admin}", _ADMIN, first=True),
+                Rule("FORWARD", "-j CNI-FORWARD", _RULES, first=True),
+                Rule("CNI-FORWARD", f"-j {self.admin}", _ADMIN, first=True),
             ]
             for address in self._of(family):
                 one = source_of(address)
                 rules += [
-                    cnisdk.Rule("CNI-FORWARD", f"-d {one} {_ESTABLISHED} -j ACCEPT", ""),
-                    cnisdk.Rule("CNI-FORWARD", f"-s {one} -j ACCEPT", ""),
+                    Rule("CNI-FORWARD", f"-d {one} {_ESTABLISHED} -j ACCEPT", ""),
+                    Rule("CNI-FORWARD", f"-s {one} -j ACCEPT", ""),
                 ]
                 if recorded:
-                    owners = _OWNERS["iptables"]
-                    rules += [cnisdk.Rule(owners, f"{end} {one} -j RETURN") for end in ("-d", "-s")]
+                    rules += [Rule(_OWNERS, f"{end} {one} -j RETURN") for end in ("-d", "-s")]
         if self.policy and recorded:
             chains += stages
             comment = f"{_RULES} (ingressPolicy: same-bridge|isolated)"
             shared += [
-                cnisdk.Rule("FORWARD", f"-j {stages[0]}", comment, first=True),
-                *(cnisdk.Rule(stage, "-j RETURN", comment) for stage in stages),
+                Rule("FORWARD", f"-j {stages[0]}", comment, first=True),
+                *(Rule(stage, "-j RETURN", comment) for stage in stages),
             ]
             into, out = f"-i {self.bridge}", f"-o {self.bridge}"
             rules += [
-                cnisdk.Rule(stages[0], f"{into} ! {out} -j {stages[1]}", first=True),
-                cnisdk.Rule(stages[1], f"{out} -j DROP", first=True),
+                Rule(stages[0], f"{into} ! {out} -j {stages[1]}", first=True),
+                Rule(stages[1], f"{out} -j DROP", first=True),
             ]
             if self.policy == "isolated":
-                rules.append(cnisdk.Rule(stages[0], f"{into} {out} -j DROP", first=True))
-        return cnisdk.RuleTable(
+                rules.append(Rule(stages[0], f"{into} {out} -j DROP", first=True))
+        return RuleTable(
             backend="iptables",
             family=family,
             name="filter",
@@ -116,43 +114,40 @@ class Wanted:
             rules=rules,
         )
 
-    def _owners(self) -> cnisdk.RuleTable:
+    def _owners(self) -> RuleTable:
         """Whose the sources are that firewalld has: in a chain that no packet enters."""
         rules = [
-            cnisdk.Rule(_OWNERS["nftables"], f"{_field(each)} saddr {each} return")
-            for each in self.addresses
+            Rule(_NFT_OWNERS, f"{_field(each)} saddr {each} return") for each in self.addresses
         ]
-        return cnisdk.RuleTable(
+        return RuleTable(
             family="inet",
             name=_TABLE,
             comment=_RULES,
-            chains={_OWNERS["nftables"]: ""},
+            chains={_NFT_OWNERS: ""},
             rules=rules,
         )
 
-    def _nftables(self) -> cnisdk.RuleTable:
+    def _nftables(self) -> RuleTable:
         shared = [
-            cnisdk.Rule("forward", "jump isolation", ""),
-            cnisdk.Rule("forward", f"jump {_ACCEPT}", ""),
-            cnisdk.Rule(_ACCEPT, f"jump {self.admin}", "", first=True),
+            Rule("forward", "jump isolation", ""),
+            Rule("forward", f"jump {_ACCEPT}", ""),
+            Rule(_ACCEPT, f"jump {self.admin}", "", first=True),
         ]
-        rules: list[cnisdk.Rule] = []
+        rules: list[Rule] = []
         for address in self.addresses:
             field = _field(address)
             rules += [
-                cnisdk.Rule(
-                    _ACCEPT, f"{field} daddr {address} ct state established,related accept"
-                ),
-                cnisdk.Rule(_ACCEPT, f"{field} saddr {address} accept"),
+                Rule(_ACCEPT, f"{field} daddr {address} ct state established,related accept"),
+                Rule(_ACCEPT, f"{field} saddr {address} accept"),
             ]
         if self.policy:
             into, out = f'iifname "{self.bridge}"', f'oifname "{self.bridge}"'
             other = out.replace(" ", " != ")
-            rules.append(cnisdk.Rule("isolation", f"{into} {other} jump isolation_outside"))
-            rules.append(cnisdk.Rule("isolation_outside", f"{out} drop"))
+            rules.append(Rule("isolation", f"{into} {other} jump isolation_outside"))
+            rules.append(Rule("isolation_outside", f"{out} drop"))
             if self.policy == "isolated":
-                rules.append(cnisdk.Rule("isolation", f"{into} {out} drop"))
-        return cnisdk.RuleTable(
+                rules.append(Rule("isolation", f"{into} {out} drop"))
+        return RuleTable(
             family="inet",
             name=_TABLE,
             comment=_RULES,
@@ -194,7 +189,7 @@ Owned = Callable[[str], bool]
 
 
 def owned_addresses(
-    host: cnisdk.Namespace, tables: Collection[cnisdk.RuleTable], goes: Owned
+    host: cnisdk.Namespace, tables: Collection[RuleTable], goes: Owned
 ) -> tuple[set[cnisdk.IpAddress], set[cnisdk.IpAddress]]:
     """The addresses of owners that go, and those of owners that stay."""
     going: set[cnisdk.IpAddress] = set()

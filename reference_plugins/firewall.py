@@ -68,9 +68,6 @@ class FirewallConf(cnisdk.NetConf):
         return self.ingress_policy if self.ingress_policy in _POLICIES[2:] else ""
 
 
-_Conf = cnisdk.ChainedAdd[FirewallConf] | cnisdk.Check[FirewallConf] | cnisdk.Status[FirewallConf]
-
-
 class Firewall(cnisdk.ChainedPlugin[FirewallConf]):
     """Let the traffic of containers through the host's firewall, and keep bridges apart."""
 
