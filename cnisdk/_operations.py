@@ -104,6 +104,26 @@ class Operation(Generic[_C]):
             owner=call.attachment, rollback=call.rollback, deadline=call.deadline
         )
 
+    def namespace(self, path: str) -> Namespace | None:
+        """The namespace an earlier ADD was for, which this call does not name.
+
+        Args:
+            path: The CNI_NETNS that ADD had.
+
+        Returns:
+            None when it has gone, or is the one the plugin runs in. Another container may have the
+            path by now: compare `Namespace.identity`.
+        """
+        call = self._call
+        if not path or call.system.is_own_netns(path):
+            return None
+        try:
+            return call.system.container(
+                path, owner=call.attachment, rollback=call.rollback, deadline=call.deadline
+            )
+        except errors.InvalidNetns:
+            return None
+
     @cached_property
     def ipam(self) -> Delegate:
         """The delegated IPAM plugin.

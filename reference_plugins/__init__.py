@@ -11,6 +11,7 @@ PLUGINS: Final = {
     "dhcp": "reference_plugins.dhcp:Dhcp",
     "dummy": "reference_plugins.dummy:Dummy",
     "firewall": "reference_plugins.firewall:Firewall",
+    "host-device": "reference_plugins.host_device:HostDevice",
     "host-local": "reference_plugins.host_local:HostLocal",
     "ipvlan": "reference_plugins.ipvlan:Ipvlan",
     "loopback": "reference_plugins.loopback:Loopback",
@@ -22,5 +23,6 @@ PLUGINS: Final = {
     "tap": "reference_plugins.tap:Tap",
     "tuning": "reference_plugins.tuning:Tuning",
     "vlan": "reference_plugins.vlan:Vlan",
+    "vrf": "reference_plugins.vrf:Vrf",
 }
 """CNI type name -> where the plugin's class is."""

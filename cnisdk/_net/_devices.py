@@ -128,7 +128,7 @@ class DeviceVerbs(LinkVerbs, AddressVerbs, RoutingVerbs):
     ) -> None:
         self.take_back(lent, out_of=out_of)
         if lent.up:
-            self.set_routes(lent.name, routes)
+            self._change_routes(lent.name, routes)
 
     def take_back(self, lent: LinkSettings, *, out_of: Namespace | None) -> bool:
         """Give a lent link its name and settings back, wherever it is by now.
@@ -146,7 +146,7 @@ class DeviceVerbs(LinkVerbs, AddressVerbs, RoutingVerbs):
         """
         space = self if out_of is None else out_of
         link = space.lent_link(lent)
-        if link is None:
+        if link is None or (out_of is None and (link.alias, link.mac) != (lent.name, lent.mac)):
             return False
         if (out_of is not None or link.name != lent.name) and self.link(lent.name) is not None:
             raise errors.CniError(

@@ -154,7 +154,11 @@ class RoutingVerbs(Space):
             addresses, routes = self.kernel.addresses(link.index), self.routes(name)
             if self._rollback is not None:
                 self._rollback.add(self._restore, name, addresses, routes)
-            moved = _in_table(routes, MAIN_TABLE, made.vrf_table)
+            moved = [
+                # The kernel knows the address in the VRF's table alone.
+                each if each.table == made.vrf_table else attrs.evolve(each, src=None)
+                for each in _in_table(routes, MAIN_TABLE, made.vrf_table)
+            ]
             self.kernel.change_link(link.index, master=made.index)
             self._restore_what_is_lost(link, addresses, moved)
 

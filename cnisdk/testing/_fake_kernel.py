@@ -268,10 +268,8 @@ class FakeKernel(FakeShaping, FakeRouting, FakeVlans):
         given |= {"allmulti": allmulti, "tx_queue_length": tx_queue_length}
         given["vlan_filtering"] = vlan_filtering or None
         if master is not None:
-            was, new = state.master, self.name(master) if master else ""
-            self.enslave(name, new)
+            self.enslave(name, self.name(master) if master else "")
             state = self.by_name[name]
-            given["vlans"] = state.vlans if was == new else OF_A_NEW_PORT
         changes = {key: value for key, value in given.items() if value is not None}
         self.by_name[name] = attrs.evolve(state, **changes)
         if mtu:

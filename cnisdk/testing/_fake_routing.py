@@ -13,6 +13,7 @@ import attrs
 from cnisdk._deadline import Deadline
 from cnisdk._net._types import MAIN_TABLE, KernelRoute, PolicyRule
 from cnisdk.testing._fake_addresses import FakeAddresses
+from cnisdk.testing._fake_vlans import OF_A_NEW_PORT
 from cnisdk.testing._state import DeviceState, LinkState
 
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _RULES = ((255, 4, 0), (254, 4, 32766), (253, 4, 32767), (255, 6, 0), (254, 6, 32766))
 """What every namespace has: table, address family, priority."""
 _VRF_MTU = 65575
-_MADE_UP_MAC = "02:00:00:00:00:98"
+_MADE_UP_MAC = "fa:00:00:00:00:98"
 
 
 class FakeRouting(FakeAddresses):
@@ -127,7 +128,11 @@ class FakeRouting(FakeAddresses):
         state = self.by_name[name]
         was = self.by_name.get(state.master)
         kinds = {each.kind for each in (was, self.by_name.get(master)) if each is not None}
-        self.by_name[name] = attrs.evolve(state, master=master)
+        if state.master == master:
+            return
+        into_bridge = master and self.by_name[master].kind == "bridge"
+        vlans = OF_A_NEW_PORT if into_bridge else ()
+        self.by_name[name] = attrs.evolve(state, master=master, vlans=vlans)
         if was is not None:
             self.fit_mtu(state.master)
         if "vrf" in kinds and state.up:
@@ -168,6 +173,7 @@ class FakeRouting(FakeAddresses):
         self.order = [f"({each})" if each == name else each for each in self.order]
         self.fit_mtu(state.master)
         free = attrs.evolve(state, up=False, master="", hairpin=False, isolated=False, addresses=())
+        free = attrs.evolve(free, vlans=())
         other.put(there, free)
         self.repoint((self.path, name), (other.path, there))
         return there

@@ -104,7 +104,8 @@ def _look(world: World, space: Namespace) -> dict[str, Any]:
             str((attrs.astuple(attrs.evolve(route, index=None)), names[route.index or 0]))
             for route in kernel.routes()
         ),
-        "rules": sorted(map(str, kernel.policy_rules())),
+        # Those that match by more than the source are the kernel's own, for VRFs.
+        "rules": sorted(str(each) for each in kernel.policy_rules() if not each.other),
         "forwarding": [
             kernel.sysctl(each) for each in ("ipv4/ip_forward", "ipv6/conf/all/forwarding")
         ],

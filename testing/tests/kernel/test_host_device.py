@@ -1,0 +1,492 @@
+"""host-device against the real kernel: the test cases of the Go plugin, its known faults."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from machine import Machine, Netns
+
+from cnisdk._net._kernel import NetlinkKernel
+from reference_plugins import host_device
+
+
+pytestmark = pytest.mark.kernel
+
+VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
+WITH_CHECK = VERSIONS[4:]
+SUBNET = "10.1.0.0/24"
+MAC = "02:00:00:00:00:77"
+
+
+@pytest.fixture
+def host(machine: Machine) -> Netns:
+    """A host with a device that is up and has an alias, an MTU, an address of its own."""
+    machine.host.ip(f"link add ens5 address {MAC} mtu 1400 type veth peer name wire")
+    machine.host.ip("link set wire up")
+    machine.host.set_sysctl("ipv6/conf/ens5/accept_dad", "0")
+    machine.host.ip("address add 192.0.2.7/24 dev ens5")
+    machine.host.ip("link set ens5 up")
+    machine.host.run("ip", "link", "set", "ens5", "alias", "uplink of rack 7")
+    return machine.host
+
+
+def conf(machine: Machine, *subnets: str, **keys: Any) -> dict[str, Any]:
+    document = machine.conf(*subnets, **{"type": "host-device", "device": "ens5", **keys})
+    del document["bridge"]
+    return {key: value for key, value in document.items() if value is not None}
+
+
+def device(host: Netns) -> tuple[Any, ...]:
+    found = host.link("ens5")
+    return (
+        *(found["address"], found["mtu"], "UP" in found["flags"], found.get("ifalias", "")),
+        host.addresses("ens5"),
+    )
+
+
+def records(machine: Machine) -> list[Path]:
+    return sorted((machine.root / "run" / "host-device").glob("*.json"))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_add_check_del(machine: Machine, host: Netns, container: Netns, version: str) -> None:
+    """T: device with IPAM: up, MAC kept, gone from the host; DEL restores the name, twice."""
+    before = device(host)
+    cfg = conf(machine, SUBNET, version=version)
+    result = machine.add(cfg, container)
+
+    assert "ens5" not in host.links()
+    link = container.link("eth0")
+    assert (link["address"], link["mtu"], link["ifalias"]) == (MAC, 1400, "ens5")
+    assert "UP" in link["flags"]
+    assert container.addresses("eth0") == ["10.1.0.2/24"]
+    if version not in {"0.1.0", "0.2.0"}:
+        (interface,) = result["interfaces"]
+        assert interface["mac"] == MAC
+        assert interface["sandbox"] == container.path
+        assert result["ips"][0]["interface"] == 0
+    if version in WITH_CHECK:
+        machine.check(cfg, container, result)
+    for _ in range(2):
+        machine.delete(cfg, container, prev=result)
+        # W-HD-6: state, addresses, MTU and alias come back too.
+        assert device(host) == before
+        assert set(container.links()) == {"lo"}
+    assert machine.reservations() == set()
+    assert records(machine) == []
+
+
+def test_without_ipam(machine: Machine, host: Netns, container: Netns) -> None:
+    """T: device without IPAM ADD -> DEL; same + CHECK."""
+    cfg = conf(machine)
+    result = machine.add(cfg, container)
+
+    assert result["interfaces"] == [
+        {"name": "eth0", "mac": MAC, "mtu": 1400, "sandbox": container.path}
+    ]
+    assert "UP" in container.link("eth0")["flags"]
+    machine.check(cfg, container, result)
+    machine.delete(cfg, container)
+    assert "ens5" in host.links()
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"device": None, "hwaddr": MAC},
+        {"device": None, "hwaddr": MAC.upper().replace(":", "-")},
+        {"device": "ens5", "hwaddr": "02:00:00:00:00:01"},
+    ],
+)
+@pytest.mark.usefixtures("host")
+def test_other_ways_to_say_which(machine: Machine, container: Netns, keys: dict[str, Any]) -> None:
+    """Precedence: device before hwaddr."""
+    machine.host.ip(f"link add vlan9 link ens5 address {MAC} type macvlan")
+    machine.add(conf(machine, **keys), container)
+    assert container.link("eth0")["ifalias"] == "ens5"
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"device": None}, 'specify either "device", "hwaddr", "kernelpath" or "pciBusID"'),
+        ({"device": "nope"}, '"nope" not found'),
+        ({"device": None, "hwaddr": "02:00:00:00:00:01"}, "02:00:00:00:00:01"),
+        ({"device": None, "hwaddr": "nonsense"}, "nonsense"),
+        ({"device": None, "kernelpath": "devices/pci"}, "must be an absolute path below"),
+        (
+            {"device": None, "kernelpath": "/sys/devices/../class/net"},
+            "must be an absolute path",
+        ),
+        ({"device": None, "pciBusID": "../../devices"}, "must be the name of a device"),
+        ({"device": None, "pciBusID": "0000:99:00.0"}, "0000:99:00.0"),
+        (
+            {"runtimeConfig": {"deviceID": "0000:99:00.0"}},
+            "runtime config DeviceID 0000:99:00.0 not found or unsupported",
+        ),
+        # W-HD-3: in Go a hidden key makes ADD succeed without moving anything.
+        ({"device": None, "dpdkMode": True}, "specify either"),
+    ],
+)
+def test_devices_that_are_not_there(
+    machine: Machine, host: Netns, container: Netns, keys: dict[str, Any], message: str
+) -> None:
+    """T: no selector -> exact error."""
+    before = device(host)
+    out = machine.call("ADD", conf(machine, SUBNET, **keys), container)
+
+    assert message in out.error
+    assert device(host) == before
+    assert machine.reservations() == set()
+
+
+@pytest.mark.parametrize("noted", [True, False])
+def test_a_name_that_is_taken_on_the_host(
+    machine: Machine, host: Netns, container: Netns, noted: bool
+) -> None:
+    """T: DEL with a conflicting host name fails and leaves the link up; succeeds afterwards."""
+    cfg = conf(machine, SUBNET)
+    machine.add(cfg, container)
+    if not noted:
+        records(machine)[0].unlink()
+    host.ip("link add ens5 type bridge")
+
+    error = machine.call("DEL", cfg, container).error
+    assert 'cannot return "eth0"' in error
+    assert "ip link set ens5 name" in error
+    assert "UP" in container.link("eth0")["flags"]
+    assert machine.reservations() == set()
+    host.ip("link del ens5")
+    machine.delete(cfg, container)
+    assert host.link("ens5")["address"] == MAC
+
+
+def test_another_interface_of_that_name_in_the_container(
+    machine: Machine, host: Netns, container: Netns
+) -> None:
+    """T: it is untouched by ADD and DEL."""
+    container.ip("link add ens5 type veth peer name far")
+    there = container.link("ens5")
+    machine.add(conf(machine), container)
+    assert container.link("eth0")["address"] == MAC
+    machine.delete(conf(machine), container)
+
+    assert container.link("ens5") == there
+    assert host.link("ens5")["address"] == MAC
+
+
+def test_the_interface_has_to_be_free(machine: Machine, host: Netns, container: Netns) -> None:
+    container.ip("link add eth0 type veth peer name far")
+    before = device(host)
+    out = machine.call("ADD", conf(machine), container)
+    assert out.document["code"] == 4
+    assert device(host) == before
+
+
+@pytest.mark.parametrize(
+    "ipam",
+    [
+        {"ranges": [[{"subnet": SUBNET, "rangeStart": "10.2.0.1"}]]},
+        {"routes": [{"dst": "172.16.0.0/16", "gw": "203.0.113.1"}]},
+    ],
+    ids=["IPAM", "route"],
+)
+def test_a_failed_add_returns_the_device(
+    machine: Machine, host: Netns, container: Netns, ipam: dict[str, Any]
+) -> None:
+    """W-HD-2: in Go it stays in the container when IPAM fails."""
+    host.ip("route add 198.51.100.0/24 via 192.0.2.1")
+    before, routes = device(host), host.routes()
+    cfg = conf(machine, SUBNET)
+    cfg["ipam"].update(ipam)
+
+    assert machine.call("ADD", cfg, container).code != 0
+    assert device(host) == before
+    assert host.routes() == routes
+    assert set(container.links()) == {"lo"}
+    assert machine.reservations() == set()
+    assert records(machine) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "link set eth0 name renamed",
+        "link set eth0 mtu 1300",
+        "link set eth0 address 02:00:00:00:00:66",
+        "link set eth0 alias -",
+        "link set eth0 down",
+    ],
+)
+def test_whatever_the_container_did_is_undone(
+    machine: Machine, host: Netns, container: Netns, change: str
+) -> None:
+    """Original name on DEL even if the container renamed it; W-HD-1."""
+    before = device(host)
+    machine.add(conf(machine), container)
+    if "address" in change or "name" in change:
+        container.ip("link set eth0 down")
+    container.run(*["ip", *("" if each == "-" else each for each in change.split())])
+    machine.delete(conf(machine), container)
+    assert device(host) == before
+
+
+def test_del_without_add(machine: Machine, host: Netns, container: Netns) -> None:
+    """W-HD-1: errors when namespace or link is gone; and other plugins' interfaces are no devices."""
+    before = device(host)
+    for netns in (container, "/run/netns/nowhere", None):
+        machine.delete(conf(machine, SUBNET), netns)
+    container.ip("link add eth0 type veth peer name far")
+    machine.delete(conf(machine), container)
+    container.run("ip", "link", "set", "eth0", "alias", "0123456789abcdef-0123456789abcdef, net: x")
+    machine.delete(conf(machine), container)
+    assert "eth0" in container.links()
+    assert device(host) == before
+
+
+def test_del_without_cni_netns(machine: Machine, host: Netns, container: Netns) -> None:
+    """W-HD-1, plugins#1196: in Go neither the address nor the device comes back."""
+    before = device(host)
+    machine.add(conf(machine, SUBNET), container)
+    machine.delete(conf(machine, SUBNET), None)
+    assert device(host) == before
+    assert machine.reservations() == set()
+
+
+@pytest.mark.parametrize("verb", ["DEL", "GC"])
+@pytest.mark.parametrize("name", ["eth0", "dev7"])
+def test_a_device_the_kernel_brought_back(
+    machine: Machine, host: Netns, container: Netns, verb: str, name: str
+) -> None:
+    """When a namespace goes, the kernel moves devices to the host as they are called there, or devN."""
+    before = device(host)
+    machine.add(conf(machine, SUBNET), container)
+    inside, outside = NetlinkKernel(os.dup(container.fd)), NetlinkKernel(os.dup(host.fd))
+    link = inside.link("eth0")
+    assert link is not None
+    inside.change_link(link.index, into=outside, name=name)
+    container.close()
+    if verb == "DEL":
+        machine.delete(conf(machine, SUBNET), "/run/netns/gone")
+    else:
+        machine.gc(conf(machine, SUBNET))
+
+    assert name not in host.links()
+    assert device(host) == before
+    assert machine.reservations() == set()
+    assert records(machine) == []
+
+
+def test_a_virtual_device_goes_with_the_namespace(
+    machine: Machine, host: Netns, container: Netns
+) -> None:
+    cfg = conf(machine, SUBNET)
+    machine.add(cfg, container)
+    container.ip("link del eth0")
+    machine.delete(cfg, container)
+    assert records(machine) == []
+    assert "ens5" not in host.links()
+
+
+def test_gc_fetches_devices_and_leaves_valid_ones(
+    machine: Machine, host: Netns, container: Netns
+) -> None:
+    before = device(host)
+    cfg = conf(machine, SUBNET)
+    result = machine.add(cfg, container)
+    machine.gc(cfg, ("c1", "eth0"))
+    machine.gc({**cfg, "name": "othernet"})
+    machine.check(cfg, container, result)
+    machine.gc(cfg)
+    assert device(host) == before
+    assert set(container.links()) == {"lo"}
+
+
+def test_a_stranger_takes_nothing_away(machine: Machine, host: Netns, container: Netns) -> None:
+    """kubernetes#100648: a late DEL that names an interface which is another container's by now."""
+    cfg = conf(machine)
+    result = machine.add(cfg, container)
+    machine.delete(cfg, container, container_id="stranger")
+    machine.check(cfg, container, result)
+    machine.delete(cfg, container)
+    assert "ens5" in host.links()
+
+
+def test_a_del_that_is_late_leaves_the_next_container_alone(
+    machine: Machine, host: Netns, container: Netns
+) -> None:
+    """The device has come back by another way, and is in use again."""
+    cfg = conf(machine)
+    machine.add(cfg, container, container_id="old")
+    kept = records(machine)[0].read_text()
+    machine.delete(cfg, container, container_id="old")
+    result = machine.add(cfg, container, container_id="new")
+    old = json.loads(kept)
+    old["data"]["identity"] = "0:0"
+    (machine.root / "run" / "host-device" / "0-0.json").write_text(json.dumps(old))
+    for netns in (None, "/run/netns/gone"):
+        machine.delete(cfg, netns, container_id="old")
+    machine.check(cfg, container, result, container_id="new")
+
+
+def test_dns_of_ipam_is_kept(machine: Machine, host: Netns, container: Netns) -> None:
+    """W-MV-2, the same in host-device."""
+    assert "ens5" in host.links()
+    resolv = machine.root / "resolv.conf"
+    resolv.write_text("nameserver 192.0.2.53\n")
+    cfg = conf(machine, SUBNET, ipam={"resolvConf": str(resolv)})
+    assert machine.add(cfg, container)["dns"]["nameservers"] == ["192.0.2.53"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("link set eth0 down", "state is down"),
+        ("link set eth0 mtu 1300", "MTU is 1300, not 1400"),
+        ("address flush dev eth0", "10.1.0.2/24"),
+        ("link set eth0 alias other", 'alias is "other", not "ens5"'),
+        ("link del eth0", '"eth0" not found'),
+    ],
+)
+@pytest.mark.parametrize("noted", [True, False])
+@pytest.mark.usefixtures("host")
+def test_check_names_what_is_missing(
+    machine: Machine, container: Netns, change: str, message: str, noted: bool
+) -> None:
+    cfg = conf(machine, SUBNET)
+    result = machine.add(cfg, container)
+    if not noted:
+        records(machine)[0].unlink()
+    machine.check(cfg, container, result)
+    container.ip(change)
+    assert message in machine.call("CHECK", cfg, container, prev=result).error
+
+
+def test_status(machine: Machine, host: Netns, container: Netns) -> None:
+    cfg = conf(machine, SUBNET, version="1.1.0")
+    assert machine.call("STATUS", cfg).code == 0
+    machine.add(cfg, container)
+    assert machine.call("STATUS", cfg).code == 0, "it is lent"
+    machine.delete(cfg, container)
+    host.ip("link del ens5")
+    assert machine.call("STATUS", cfg).document["code"] == 50
+    anything = conf(machine, version="1.1.0", device=None)
+    assert machine.call("STATUS", anything).code == 0, "a runtime may choose the device"
+
+
+# ---- devices by their place below /sys ----------------------------------------------------------
+
+
+@pytest.fixture
+def sysfs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A /sys of its own, with nothing in it."""
+    root = tmp_path / "sys"
+    monkeypatch.setattr(host_device, "_PCI", str(root / "bus/pci/devices"))
+    monkeypatch.setattr(host_device, "_AUXILIARY", str(root / "bus/auxiliary/devices"))
+    monkeypatch.setattr(host_device, "_DEVICES", f"{root}/devices/")
+    return root
+
+
+def pci(
+    sysfs: Path, address: str, *links: str, driver: str = "mlx5_core", within: str = ""
+) -> None:
+    place = sysfs / "devices/pci0000:00" / address
+    for port, name in enumerate(links):
+        net = place / within / "net" / name
+        net.mkdir(parents=True)
+        (net / "dev_port").write_text(f"{port}\n")
+    place.mkdir(parents=True, exist_ok=True)
+    if driver:
+        (sysfs / "drivers" / driver).mkdir(parents=True, exist_ok=True)
+        (place / "driver").symlink_to(sysfs / "drivers" / driver)
+    bus = sysfs / "bus/pci/devices"
+    bus.mkdir(parents=True, exist_ok=True)
+    (bus / address).symlink_to(place)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"pciBusID": "0000:00:1f.6"},
+        {"runtimeConfig": {"deviceID": "0000:00:1f.6"}},
+        {"device": "wire", "runtimeConfig": {"deviceID": "0000:00:1f.6"}},
+    ],
+)
+@pytest.mark.parametrize("within", ["", "virtio3"])
+@pytest.mark.usefixtures("host")
+def test_pci_device(
+    machine: Machine, container: Netns, sysfs: Path, keys: dict[str, Any], within: str
+) -> None:
+    """Of two ports the first; W-HD-5: deviceID wins over device."""
+    pci(sysfs, "0000:00:1f.6", "ens5", "another", within=within)
+    cfg = conf(machine, SUBNET, version="1.1.0", **{"device": None, **keys})
+    result = machine.add(cfg, container)
+
+    assert result["interfaces"][0]["pciID"] == "0000:00:1f.6"
+    assert container.link("eth0")["ifalias"] == "ens5"
+    machine.check(cfg, container, result)
+    for each in (sysfs / "bus").rglob("*"):
+        if each.is_symlink():
+            each.unlink()  # W-HD-4: an unplugged device is in the way of DEL
+    machine.delete({**cfg, "runtimeConfig": {}}, container)
+    assert "ens5" in machine.host.links()
+
+
+def test_kernel_path(machine: Machine, host: Netns, container: Netns, sysfs: Path) -> None:
+    pci(sysfs, "0000:00:1f.6", "ens5")
+    assert "ens5" in host.links()
+    path = str(sysfs / "devices/pci0000:00/0000:00:1f.6")
+    machine.add(conf(machine, device=None, kernelpath=path), container)
+    assert container.link("eth0")["ifalias"] == "ens5"
+
+
+def test_auxiliary_device(machine: Machine, host: Netns, container: Netns, sysfs: Path) -> None:
+    """T: auxiliary device by runtimeConfig.deviceID."""
+    assert "ens5" in host.links()
+    place = sysfs / "bus/auxiliary/devices/mlx5_core.sf.4"
+    (place / "net/ens5").mkdir(parents=True)
+    cfg = conf(machine, SUBNET, device=None, runtimeConfig={"deviceID": "mlx5_core.sf.4"})
+    result = machine.add(cfg, container)
+
+    assert container.link("eth0")["ifalias"] == "ens5"
+    machine.check(cfg, container, result)
+    machine.delete(cfg, container)
+    assert "ens5" in host.links()
+
+
+@pytest.mark.parametrize("driver", ["vfio-pci", "uio_pci_generic", "igb_uio"])
+@pytest.mark.parametrize("key", ["pciBusID", "deviceID"])
+def test_dpdk(machine: Machine, container: Netns, sysfs: Path, driver: str, key: str) -> None:
+    """T: DPDK (fake sysfs) with static IPAM ADD/CHECK/DEL: no MAC in the result."""
+    pci(sysfs, "0000:00:1f.6", driver=driver)
+    said = {"pciBusID": "0000:00:1f.6"}
+    if key == "deviceID":
+        said = {"runtimeConfig": {"deviceID": "0000:00:1f.6"}}  # type: ignore[dict-item]
+    cfg = conf(machine, version="1.1.0", device=None, **said)
+    cfg["ipam"] = {"type": "static", "addresses": [{"address": "10.1.0.5/24"}]}
+    result = machine.add(cfg, container)
+
+    assert result["interfaces"] == [
+        {"name": "eth0", "sandbox": container.path, "pciID": "0000:00:1f.6"}
+    ]
+    assert result["ips"] == [{"address": "10.1.0.5/24", "interface": 0}]
+    assert set(container.links()) == {"lo"}
+    machine.check(cfg, container, result)
+    machine.delete(cfg, container)
+    if key == "pciBusID":
+        assert machine.call("STATUS", cfg).code == 0
+
+
+def test_a_device_without_driver(machine: Machine, container: Netns, sysfs: Path) -> None:
+    """W-HD-4: a driver that is not bound is named by ADD, and in the way of nothing else."""
+    pci(sysfs, "0000:00:1f.6", driver="")
+    cfg = conf(machine, device=None, pciBusID="0000:00:1f.6")
+    error = machine.call("ADD", cfg, container).error
+
+    assert "failed to find host device: 0000:00:1f.6 has no network interface" in error
+    assert "driver is missing" in error
+    machine.delete(cfg, container)
