@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -290,6 +291,25 @@ def test_a_failing_second_family_is_rolled_back(machine: Machine, container: Net
     out = machine.call("ADD", conf(), container, prev=prev())
 
     assert out.code != 0
+    assert owned(machine) == []
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_many_at_once(machine: Machine, container: Netns, backend: str) -> None:
+    """A node that starts or stops all its containers: nothing is lost, nothing stays."""
+    cfg = conf(backend=backend, ingressPolicy="same-bridge")
+    numbers = range(8)
+
+    def call(verb: str, number: int) -> int:
+        env = machine.environment(verb, container, container_id=f"c{number}")
+        document = {**cfg, "prevResult": prev(f"10.0.0.{number + 2}/24")}
+        return machine.execute(machine.plugins / "firewall", env, document).code
+
+    with ThreadPoolExecutor(len(numbers)) as pool:
+        assert list(pool.map(lambda number: call("ADD", number), numbers)) == [0] * len(numbers)
+        for number in numbers:
+            assert call("CHECK", number) == 0
+        assert list(pool.map(lambda number: call("DEL", number), numbers)) == [0] * len(numbers)
     assert owned(machine) == []
 
 
