@@ -158,6 +158,7 @@ def sweep(  # what a machine, a call and a fault are made of
     *,
     vlans: bool = False,
     shared: bool = True,
+    points: tuple[int, int] = (0, 1),
 ) -> int:
     """Let each call of ADD fail in turn; host and container must be as before, or ADD must succeed.
 
@@ -168,28 +169,31 @@ def sweep(  # what a machine, a call and a fault are made of
         container: Makes a container with what ADD needs in it.
         prev: What an earlier plugin has made there.
         vlans: As for `state_of`.
-        shared: Another container is attached before, which makes what containers share.
+        shared: Another container stays attached; otherwise it only was.
+        points: The first call that fails, and the step to the next.
 
     Returns:
         How many calls there are.
     """
-    if shared:
-        first = container()
-        machine.add(conf, first, container_id="shared", prev=prev(first))
+    # What containers share is there already.
+    first = container()
+    machine.add(conf, first, container_id="shared", prev=prev(first))
+    if not shared:
+        machine.delete(conf, first, container_id="shared")
     netns = container()
     before = state_of(machine, netns, vlans=vlans)
-    at = 0
+    at, step = points
     while True:
         faults = Faults(mode, at)
         with faults.injected():
             out = machine.call("ADD", conf, netns, prev=prev(netns))
         if not faults.hit:
             assert out.code == 0, out.error  # and again, after all that has failed
-            return at
+            return len(faults.calls)
         if out.code == 0:
             # One that ADD can do without.
             machine.check(conf, netns, out.document)
             machine.delete(conf, netns, prev=out.document)
         after = state_of(machine, netns, vlans=vlans)
         assert after == before, (at, faults.calls[at : at + 1], out.stderr, after.without(before))
-        at += 1
+        at += step
