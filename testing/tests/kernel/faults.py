@@ -127,7 +127,7 @@ _BATCH = "address show\nroute show table all\nrule show\n"
 _VOLATILE = re.compile(
     r"^\d+: |valid_lft \w+|preferred_lft \w+|\w+_timer +[\d.]+|state \w+|NO-CARRIER,?|,?LOWER_UP"
     r"|fdb_n_learned \d+|tentative|dadfailed|link-netnsid \d+|qlen \d+|expires \d+sec"
-    r"|(designated|root)_\w+ +\S+|bridge_id \S+|@if\d+|# handle \d+|qdisc noqueue|noop"
+    r"|(designated|root)_\w+ +\S+|bridge_id \S+|@if\d+|# handle \d+|packets \d+ bytes \d+|qdisc noqueue|noop"
 )
 _PASSING = re.compile(r"fe80:|ff00::|multicast|^qdisc noqueue")
 

@@ -89,6 +89,52 @@ def test_an_add_whose_call_fails_leaves_nothing(machine: Machine, name: str, mod
     assert sweep(machine, conf, mode, container, prev) >= case.least
 
 
+CHAINED: dict[str, dict[str, Any]] = {
+    "bandwidth": {
+        "type": "bandwidth",
+        "ingressRate": 8000000,
+        "ingressBurst": 800000,
+        "egressRate": 8000000,
+        "egressBurst": 800000,
+    },
+    "firewall with nftables": {"type": "firewall", "backend": "nftables"},
+    "firewall with iptables": {
+        "type": "firewall",
+        "backend": "iptables",
+        "ingressPolicy": "same-bridge",
+    },
+    "sbr": {"type": "sbr"},
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", CHAINED)
+def test_a_chained_add_whose_call_fails_leaves_what_was_there(
+    machine: Machine, name: str, mode: str
+) -> None:
+    """Issue 4: the same for plugins that work on what bridge has made."""
+    conf = machine.conf(**CHAINED[name])
+    results: dict[str, dict[str, Any]] = {}
+
+    def container() -> Netns:
+        made = machine.container()
+        before = machine.conf(V4, V6, isDefaultGateway=True)
+        cid = "c1" if results else "shared"
+        results[made.path] = machine.add(before, made, container_id=cid)
+        return made
+
+    assert sweep(machine, conf, mode, container, lambda netns: results[netns.path]) >= 1
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_lent_device_comes_back_from_an_add_whose_call_fails(machine: Machine, mode: str) -> None:
+    """Issue 4, W-HD-2: host-device."""
+    conf = machine.conf(V4, V6, type="host-device", device="m0")
+    uplink(machine.host)
+
+    assert sweep(machine, conf, mode, machine.container, lambda _: None, shared=False) > 8
+
+
 def uplink(host: Netns) -> None:
     """A link of the host that others can be made on, with the default route."""
     host.ip("link add m0 type veth peer name m1")
