@@ -36,7 +36,7 @@ _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 _NFTABLES = 10
 _GETCHAIN, _DELCHAIN, _GETRULE, _DELRULE, _GETGEN = (_NFTABLES << 8 | n for n in (4, 5, 7, 8, 16))
 _RULE_TABLE, _RULE_CHAIN, _RULE_HANDLE, _RULE_EXPRESSIONS, _RULE_USERDATA = 1, 2, 3, 4, 7
-_CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_TYPE = 1, 3, 4, 7
+_CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY, _CHAIN_TYPE = 1, 3, 4, 5, 7
 
 _HEADER = struct.Struct("=IHHII")
 _NO_NFTABLES = {
@@ -125,7 +125,10 @@ class Wire:
         return ""
 
     def chain(self, family: int, table: str, chain: str) -> str | None:
-        """The chain's type and hook, such as ``nat postrouting 100``; "" without hook, None without chain."""
+        """The chain's type and hook, such as ``nat postrouting 100``; "" without hook, None without chain.
+
+        Another policy than accept comes after it: ``nat postrouting 100 policy drop``.
+        """
         wanted = _text(_CHAIN_TABLE, table) + _text(_CHAIN_NAME, chain)
         try:
             reply = next(self.ask(_GETCHAIN, family, wanted, 0), b"")
@@ -140,7 +143,8 @@ class Wire:
         number, priority = (struct.unpack("!i", hook.get(n, bytes(4)))[0] for n in (1, 2))
         kind = found.get(_CHAIN_TYPE, b"").rstrip(b"\0").decode()
         names = ("prerouting", "input", "forward", "output", "postrouting", "ingress")
-        return f"{kind} {names[number] if number < len(names) else number} {priority}"
+        policy = "" if any(found.get(_CHAIN_POLICY, b"\1")) else " policy drop"
+        return f"{kind} {names[number] if number < len(names) else number} {priority}{policy}"
 
     def rules(
         self, family: int, table: str, chain: str = "", *, containing: str | Sequence[bytes] = ""

@@ -142,6 +142,15 @@ def test_two_interfaces_of_a_container_on_one_network(
     assert rules(chain.machine) == []
 
 
+def test_ports_as_containerd_sends_them(chain: Chain, container: Netns) -> None:
+    """go-cni's structs have no names for JSON: all keys begin with a capital."""
+    port = {"HostPort": 8080, "ContainerPort": 80, "Protocol": "tcp", "HostIP": ""}
+    conf = {**chain.conf(), "runtimeConfig": {"portMappings": [port]}}
+    made = chain.machine.add(conf, container, prev=chain.add_first(container))
+
+    chain.check(container, Attached(made, chain.conf(WEB)))
+
+
 # ---- who holds a port ----------------------------------------------------------------------------
 
 LOCAL, ALL, ELSEWHERE = {"hostIP": "127.0.0.1"}, {"hostIP": "0.0.0.0"}, {"hostIP": "192.0.2.1"}

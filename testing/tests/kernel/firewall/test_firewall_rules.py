@@ -219,6 +219,16 @@ def test_check_finds_a_rule_that_is_too_much(
         firewall.expect_rules(attachment, tables(backend, attachment))
 
 
+def test_check_finds_a_chain_that_was_altered(
+    netns: Netns, firewall: KernelFirewall, attachment: Attachment
+) -> None:
+    firewall.add_rules(attachment, [nft(attachment)], None)
+    netns.nft("chain ip example pre { policy drop; }")
+
+    with pytest.raises(errors.CniError, match='"nat prerouting -100 policy drop", not'):
+        firewall.expect_rules(attachment, [nft(attachment)])
+
+
 def test_nothing_of_a_refused_transaction_stays(
     netns: Netns, firewall: KernelFirewall, attachment: Attachment, backend: str
 ) -> None:
