@@ -7,7 +7,7 @@ attachment, and conditions stand in the rule that jumps, never in a shared one (
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
@@ -107,9 +107,7 @@ def _go_table(table: RuleTable, cid: str, forward: Forward, cfg: PortmapConf) ->
     conditions = cfg.conditions_v4 if forward.version == 4 else cfg.conditions_v6
     base = " ".join([*(conditions or ()), "fib daddr type local jump hostports_all"])
     rules = [Rule("prerouting", base), Rule("output", base), *_SHARED[2:]]
-    for place, target in forward.places():
-        match = f"{ip} daddr {place.address} " if place.address else ""
-        match += f"{place.proto} dport {place.port}"
+    for match, target in _matches(forward):
         rules.append(Rule(ENTRY, f"{match} dnat to {target}", cid))
     everything = "0.0.0.0/0" if ip == "ip" else "::/0"
     sources = [everything if cfg.masq_all else str(container)] if cfg.snat else []
@@ -119,6 +117,13 @@ def _go_table(table: RuleTable, cid: str, forward: Forward, cfg: PortmapConf) ->
         rules.append(Rule("masquerading", text, cid))
     chains = {k: hook for k, hook in table.chains.items() if cfg.snat or k != "masquerading"}
     return attrs.evolve(table, chains=chains, shared=rules, own_chains=(), rules=())
+
+
+def _matches(forward: Forward) -> Iterator[tuple[str, str]]:
+    """What tells a port of the host, and where it leads."""
+    for place, target in forward.places():
+        bound = f"{forward.family} daddr {place.address} " if place.address else ""
+        yield f"{bound}{place.proto} dport {place.port}", target
 
 
 def _own(attachment: cnisdk.Attachment) -> tuple[str, str]:
@@ -132,9 +137,7 @@ def _rules(attachment: cnisdk.Attachment, forward: Forward, cfg: PortmapConf) ->
     comment = cid if len(cid) <= _LONGEST_COMMENT else None
     conditions = cfg.conditions_v4 if container.version == 4 else cfg.conditions_v6
     rules: list[Rule] = []
-    for place, target in forward.places():
-        match = f"{ip} daddr {place.address} " if place.address else ""
-        match += f"{place.proto} dport {place.port}"
+    for match, target in _matches(forward):
         jump = " ".join([*(conditions or ()), match, f"jump {dnat}"])
         rules += [Rule(ENTRY, jump, comment), Rule(dnat, f"{match} dnat to {target}")]
     sources: list[str] = []

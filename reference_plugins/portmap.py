@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import Any
 
@@ -60,9 +60,9 @@ class PortmapConf(cnisdk.NetConf):
             raise ValueError("Cannot specify externalSetMarkChain and markMasqBit")
         for backend in _LAYOUTS:
             foreign = self._keys_for(backend)
-            if self.backend not in {None, backend} and foreign:
+            if foreign and self.wanted != backend:
                 raise ValueError(
-                    f"{self.backend} backend was requested but configuration contains "
+                    f"{self.wanted} backend was requested but configuration contains "
                     f"{backend}-specific options [{' '.join(foreign)}]"
                 )
 
@@ -76,11 +76,10 @@ class PortmapConf(cnisdk.NetConf):
                 found.append(key)
         return found
 
-    def chosen(self, default: Callable[[], str]) -> str:
-        """The backend."""
-        if self.backend is not None:
-            return self.backend
-        return next((each for each in _LAYOUTS if self._keys_for(each)), "") or default()
+    @property
+    def wanted(self) -> str:
+        """The backend that is named, or that keys are written for; "" for any."""
+        return self.backend or next((each for each in _LAYOUTS if self._keys_for(each)), "")
 
     def forwards(self, prev: cnisdk.Result, ifname: str) -> list[Forward]:
         """What is to be forwarded, an entry for each family with an address.
@@ -112,7 +111,7 @@ class Portmap(cnisdk.ChainedPlugin[PortmapConf]):
         if not cfg.port_mappings:
             return op.prev_result
         forwards = cfg.forwards(op.prev_result, op.ifname)
-        layout = _LAYOUTS[cfg.chosen(op.host.firewall_backend)]
+        layout = _LAYOUTS[cfg.wanted or op.host.firewall_backend()]
         _port_claims.refuse_taken(op.host, op.attachment, forwards)
         tables = layout.tables(op.host, op.attachment, forwards, cfg)
         by_go = _portmap_nft.made_by_go(op.attachment, [each.container.ip for each in forwards])
@@ -151,7 +150,7 @@ class Portmap(cnisdk.ChainedPlugin[PortmapConf]):
         if not cfg.port_mappings:
             return
         forwards = cfg.forwards(op.prev_result, op.ifname)
-        layout = _LAYOUTS[cfg.chosen(lambda: _present(op) or op.host.firewall_backend())]
+        layout = _LAYOUTS[cfg.wanted or _present(op) or op.host.firewall_backend()]
         tables = layout.expected(op.host, op.attachment, forwards, cfg)
         op.host.expect_rules(op.attachment, tables)
         for forward in forwards:
@@ -180,8 +179,7 @@ class Portmap(cnisdk.ChainedPlugin[PortmapConf]):
     @on.status
     def ready(self, op: cnisdk.Status[PortmapConf]) -> None:
         """Answer 50 when the backend cannot be used."""
-        backend = op.config.chosen(lambda: "")
-        if problem := op.host.firewall_problem(backend or None):
+        if problem := op.host.firewall_problem(op.config.wanted or None):
             raise errors.PluginNotAvailable(problem)
 
 

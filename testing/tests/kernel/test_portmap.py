@@ -301,6 +301,10 @@ def test_long_names(machine: Machine, container: Netns, backend: str) -> None:
     [
         ({"backend": "x"}, 'unrecognized backend "x"'),
         ({"conditionsV4": ["ip saddr 1.2.3.4 accept\nflush ruleset"]}, "must be on one line"),
+        (
+            {"conditionsV4": ["ip", "saddr"], "conditionsV6": ["-s", "::1"]},
+            "contains iptables-specific options [conditionsV6]",
+        ),
         ({"markMasqBit": 32}, "MasqMarkBit must be between 0 and 31"),
         (
             {"markMasqBit": 5, "externalSetMarkChain": "X"},
