@@ -33,7 +33,7 @@ LONGEST_COMMENT = 128
 """Characters; nft's text syntax takes no more, and libnftables ends the process beyond 253."""
 
 _JSON_OUTPUT = 1 << 4
-_LONGEST_TOLD = 1000
+_LONGEST_TOLD = 4000
 _loaded: dict[str, ctypes.CDLL | None] = {}
 
 

@@ -34,7 +34,10 @@ _REQUEST, ACK, DUMP, _DUMP_INTERRUPTED = 0x1, 0x4, 0x300, 0x10
 _ERROR, _DONE = 0x2, 0x3
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 _NFTABLES = 10
-_GETCHAIN, _DELCHAIN, _GETRULE, _DELRULE, _GETGEN = (_NFTABLES << 8 | n for n in (4, 5, 7, 8, 16))
+_DELTABLE, _GETCHAIN, _DELCHAIN, _GETRULE, _DELRULE, _GETGEN = (
+    _NFTABLES << 8 | n for n in (2, 4, 5, 7, 8, 16)
+)
+_NOT_RECURSIVE = 0x100
 _RULE_TABLE, _RULE_CHAIN, _RULE_HANDLE, _RULE_EXPRESSIONS, _RULE_USERDATA = 1, 2, 3, 4, 7
 _CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY, _CHAIN_TYPE = 1, 3, 4, 5, 7
 
@@ -74,6 +77,9 @@ class WireChain:
     family: int
     table: str
     chain: str
+    """"" for the table itself."""
+    only_empty: bool = False
+    """Refuse (EBUSY) to delete it with something in it."""
 
 
 class Wire:
@@ -211,14 +217,17 @@ class Wire:
         for each in doomed:
             sequence = self._next()
             pending.add(sequence)
+            flags = _REQUEST | ACK
             if isinstance(each, WireRule):
                 kind = _DELRULE
                 payload = _text(_RULE_TABLE, each.table) + _text(_RULE_CHAIN, each.chain)
                 payload += attribute(_RULE_HANDLE, struct.pack("!Q", each.handle))
             else:
-                kind = _DELCHAIN
-                payload = _text(_CHAIN_TABLE, each.table) + _text(_CHAIN_NAME, each.chain)
-            messages.append(_message(kind, sequence, each.family, _REQUEST | ACK, payload))
+                kind = _DELCHAIN if each.chain else _DELTABLE
+                payload = _text(_CHAIN_TABLE, each.table)
+                payload += _text(_CHAIN_NAME, each.chain) if each.chain else b""
+                flags |= _NOT_RECURSIVE if each.only_empty else 0
+            messages.append(_message(kind, sequence, each.family, flags, payload))
         messages.append(_message(_BATCH_END, self._next(), 0, _REQUEST, b"", resource=_NFTABLES))
         self._socket.send(b"".join(messages))
         failed = 0

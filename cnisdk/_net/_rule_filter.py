@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 
 if TYPE_CHECKING:
@@ -59,6 +59,14 @@ class RuleFilter(Protocol):
         self, table: RuleTable, chains: Collection[str], ports: Collection[int] = ()
     ) -> list[FoundRule]:
         """The rules of some chains, or of all."""
+        ...
+
+    def has_shared(self, table: RuleTable) -> bool:
+        """Whether any of the chains that attachments share is there."""
+        ...
+
+    def remove_unused(self, tables: Sequence[RuleTable]) -> None:
+        """Remove the chains and rules that attachments share, where none has a rule there."""
         ...
 
     def forget_flows(
@@ -164,6 +172,23 @@ class KernelRules:
                 return self._rules_by_iptables().read(table, chains, ports)
             wire = self._wire_if_any()
             return _rules_nft.read(wire, table, chains, ports) if wire else []
+
+    def has_shared(self, table: RuleTable) -> bool:
+        """See `RuleFilter.has_shared`."""
+        from cnisdk._net import _rules_nft
+
+        with self._explained(f"read the chains of table {table.family} {table.name}"):
+            wire = self._wire_if_any()
+            return wire is not None and _rules_nft.has_shared(wire, table)
+
+    def remove_unused(self, tables: Sequence[RuleTable]) -> None:
+        """See `RuleFilter.remove_unused`; what iptables-legacy has made stays."""
+        from cnisdk._net import _rules_nft
+
+        wire = self._wire_if_any()
+        for table in tables if wire is not None else ():
+            with self._explained(f"remove the chains of table {table.family} {table.name}"):
+                _rules_nft.remove_unused(cast("Wire", wire), table)
 
     def forget_flows(
         self, version: int, protocol: str, port: int, unwanted: Callable[[Flow], bool]

@@ -28,7 +28,8 @@ class RuleVerbs(FilterVerbs):
     ) -> None:
         """Make what tables say, in place of what an earlier ADD of the attachment has made there.
 
-        All tables of nftables change in one transaction, each table of iptables in one.
+        All tables of nftables change in one transaction, each table of iptables in one. When ADD fails,
+        the rules are removed, and what attachments share too if this ADD has made it and no other uses it.
 
         Args:
             attachment: The owner.
@@ -41,6 +42,8 @@ class RuleVerbs(FilterVerbs):
             errors.TryAgainLater: the lock of iptables was held for too long (code 11).
         """
         if self._rollback is not None:
+            new = [table for table in tables if not self.firewall.has_shared(table)]
+            self._rollback.add(self.firewall.remove_unused, new)
             self._rollback.add(self.firewall.remove_rules, attachment, tables, None)
         self.firewall.add_rules(attachment, tables, also, containing)
 

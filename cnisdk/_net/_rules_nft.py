@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import attrs
@@ -149,6 +150,34 @@ def expect(
         add(apart, attachment, tables, None, netns_fd=fd, deadline=deadline)
         for table in tables:
             _compare(wire, apart, attachment, table)
+
+
+def has_shared(wire: Wire, table: RuleTable) -> bool:
+    """Whether any of the chains that attachments share is there."""
+    return any(_has_chain(wire, table, chain) for chain in table.chains)
+
+
+def remove_unused(wire: Wire, table: RuleTable) -> None:
+    """Remove the shared chains and what jumps there, if nothing but the shared rules is in them.
+
+    In one transaction, which the kernel refuses when somebody has put a rule into a chain since.
+    """
+    built_in = {rule.chain for rule in table.shared} - set(table.chains)
+    inside = _rules_of(wire, table, table.chains)
+    shared = [rule for rule in table.shared if rule.chain in table.chains]
+    chains = [chain for chain in table.chains if _has_chain(wire, table, chain)]
+    if len(inside) > len(shared) or not chains:
+        return
+    jumps = [r for r in _rules_of(wire, table, built_in) if r.found.target in table.chains]
+    family, own_table = FAMILIES[table.family], table.backend == "nftables"
+    names = [*chains, *([""] if own_table else [])]
+    with suppress(OSError):
+        wire.delete(
+            [
+                *(rule.wire for rule in (*jumps, *inside)),
+                *(WireChain(family, table.name, name, only_empty=True) for name in names),
+            ]
+        )
 
 
 def _state(

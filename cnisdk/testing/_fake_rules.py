@@ -80,6 +80,17 @@ class FakeRules:
             if rule[2:5] == _place(table) and (not chains or rule[5] in chains)
         ]
 
+    def has_shared(self, table: RuleTable) -> bool:
+        """Whether there are rules that attachments share."""
+        return any(rule[0] == "shared" and rule[2:5] == _place(table) for rule in self.found)
+
+    def remove_unused(self, tables: Sequence[RuleTable]) -> None:
+        """Remove the rules that attachments share, where none has a rule there."""
+        for table in tables:
+            there = [rule for rule in self.found if rule[2:5] == _place(table)]
+            if all(rule[0] == "shared" for rule in there):
+                self.found.difference_update(there)
+
     def forget_flows(
         self, version: int, protocol: str, port: int, unwanted: Callable[[Flow], bool]
     ) -> int:

@@ -29,11 +29,17 @@ def attachments(machine: Machine) -> list[str]:
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_an_add_whose_call_fails_leaves_nothing(machine: Machine, backend: str, mode: str) -> None:
+@pytest.mark.parametrize(
+    ("backend", "shared"), [("nftables", True), ("iptables", True), ("nftables", False)]
+)
+def test_an_add_whose_call_fails_leaves_nothing(
+    machine: Machine, backend: str, mode: str, shared: bool
+) -> None:
     """Issue 4: fault injection at every kernel call of every ADD; W-PM-10."""
     chain, netns = Chain(machine, "ptp"), machine.container()
-    chain.add(machine.container(), {**WEB, "hostPort": 1}, backend=backend, container_id="shared")
+    if shared:
+        other = {**WEB, "hostPort": 1}
+        chain.add(machine.container(), other, backend=backend, container_id="shared")
     prev = chain.add_first(netns)
     conf = chain.conf(WEB, DNS, backend=backend)
 
@@ -52,6 +58,25 @@ def test_a_second_add_that_fails_is_undone(machine: Machine, backend: str) -> No
     words = ["nonsense", "7"] if backend == "nftables" else ["--nonsense", "7"]
 
     out = machine.call("ADD", {**made.conf, "conditionsV6": words}, netns, prev=made.result)
+
+    assert "nonsense" in out.error
+    assert machine.host.ruleset() == before
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_first_add_of_a_host_that_fails_leaves_no_chain(machine: Machine, backend: str) -> None:
+    """W-PM-10: IPv4 is done when IPv6 fails; what containers share goes too, for none is there."""
+    # What is built into iptables comes to the kernel with its first use, and stays.
+    chains = ("PREROUTING", "OUTPUT", "POSTROUTING")
+    lines = [f"-{verb} {each} -j RETURN" for each in chains for verb in "AD"]
+    for program in ("iptables-restore", "ip6tables-restore"):
+        machine.host.run(program, stdin="\n".join(["*nat", *lines, "COMMIT", ""]))
+    before = machine.host.ruleset()
+    words = ["nonsense", "7"] if backend == "nftables" else ["--nonsense", "7"]
+
+    out = Chain(machine, "ptp").try_add(
+        machine.container(), WEB, backend=backend, conditionsV6=words
+    )
 
     assert "nonsense" in out.error
     assert machine.host.ruleset() == before
