@@ -19,18 +19,11 @@ if TYPE_CHECKING:
     from cnisdk._ipam import Delegate
     from cnisdk._log import Log
     from cnisdk._names import Attachment
-    from cnisdk._net import (
-        FoundRule,
-        KernelRoute,
-        Link,
-        LinkSettings,
-        Namespace,
-        PolicyRule,
-        RateLimit,
-        Rule,
-        RuleTable,
-        Veth,
-    )
+    from cnisdk._net import Link, Namespace, Veth
+    from cnisdk._net._link_settings import LinkSettings
+    from cnisdk._net._rate_limit import RateLimit
+    from cnisdk._net._rules import FoundRule, Rule, RuleTable
+    from cnisdk._net._types import KernelRoute, PolicyRule
     from cnisdk._operations import Add, ChainedAdd, Check, Del, Gc, Status
     from cnisdk._plugin import ChainedPlugin, IpamPlugin, Plugin
     from cnisdk._result import (
@@ -61,7 +54,8 @@ _HOME = {
     "Log": "_log",
     "Attachment": "_names",
     "FoundRule": "_net._rules", "KernelRoute": "_net._types", "Link": "_net",
-    "LinkSettings": "_net", "Namespace": "_net", "PolicyRule": "_net._types", "RateLimit": "_net",
+    "LinkSettings": "_net._link_settings", "Namespace": "_net", "PolicyRule": "_net._types",
+    "RateLimit": "_net._rate_limit",
     "Rule": "_net._rules", "RuleTable": "_net._rules", "Veth": "_net",
     "Add": "_operations", "ChainedAdd": "_operations", "Check": "_operations",
     "Del": "_operations", "Gc": "_operations", "Status": "_operations",

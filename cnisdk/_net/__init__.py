@@ -7,11 +7,8 @@ import os
 from typing import TYPE_CHECKING
 
 from cnisdk import errors
-from cnisdk._net._devices import LinkSettings
 from cnisdk._net._namespace import Namespace
-from cnisdk._net._rate_limit import RateLimit
-from cnisdk._net._rules import FoundRule, Rule, RuleTable
-from cnisdk._net._types import KernelRoute, Link, PolicyRule, Veth
+from cnisdk._net._types import Link, Veth
 
 
 if TYPE_CHECKING:
@@ -21,15 +18,8 @@ if TYPE_CHECKING:
     from cnisdk._rollback import Rollback
 
 __all__ = [
-    "FoundRule",
-    "KernelRoute",
     "Link",
-    "LinkSettings",
     "Namespace",
-    "PolicyRule",
-    "RateLimit",
-    "Rule",
-    "RuleTable",
     "Veth",
     "host_namespace",
     "open_namespace",

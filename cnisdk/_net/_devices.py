@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from ipaddress import ip_interface
 from typing import TYPE_CHECKING
 
-import attrs
-
 from cnisdk import errors
 from cnisdk._net._addresses import AddressVerbs
 from cnisdk._net._links import LinkVerbs, normal_mac
@@ -16,26 +14,9 @@ from cnisdk._result import Interface
 
 
 if TYPE_CHECKING:
+    from cnisdk._net._link_settings import LinkSettings
     from cnisdk._net._namespace import Namespace
     from cnisdk._net._types import KernelRoute, Link
-
-
-@attrs.frozen(kw_only=True)
-class LinkSettings:
-    """What a link of the host was like before it was lent to a container; all of it fits into JSON."""
-
-    name: str
-    """Its name."""
-    alias: str = ""
-    """Its alias."""
-    mac: str = ""
-    """Its hardware address."""
-    mtu: int = 0
-    """In bytes."""
-    up: bool = False
-    """Administrative state."""
-    addresses: Sequence[str] = ()
-    """Its addresses in CIDR notation, but for link-local ones."""
 
 
 class DeviceVerbs(LinkVerbs, AddressVerbs, RoutingVerbs):
@@ -88,6 +69,8 @@ class DeviceVerbs(LinkVerbs, AddressVerbs, RoutingVerbs):
         Raises:
             errors.CniError: there is no such link.
         """
+        from cnisdk._net._link_settings import LinkSettings  # noqa: PLC0415  # few lend links
+
         link = self.expect_link(name)
         addresses = [str(each) for each in self.addresses(name) if not each.is_link_local]
         return LinkSettings(

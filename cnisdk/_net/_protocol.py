@@ -11,7 +11,7 @@ import attrs
 
 if TYPE_CHECKING:
     from cnisdk._deadline import Deadline
-    from cnisdk._net._rate_limit import Qdisc, Redirect
+    from cnisdk._net._qdisc import Qdisc, Redirect
     from cnisdk._net._types import Address, KernelRoute, Link, PolicyRule, PortVlan
     from cnisdk._result import IpAddress, IpInterface
 

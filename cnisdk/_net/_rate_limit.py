@@ -2,55 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import attrs
 
 from cnisdk import errors
+from cnisdk._net._qdisc import FIRST, ROOT, Qdisc
 
 
-ROOT: Final = 0xFFFFFFFF
-INGRESS: Final = 0xFFFFFFF1
-FIRST: Final = 0x00010000
-"""The handle 1:"""
-ENTRY: Final = 0xFFFF0000
-"""The handle ffff:"""
 _TICKS_PER_MICROSECOND = 15.625
 """A tick of the packet scheduler is 64 ns on every kernel since 2.6.31 (/proc/net/psched)."""
 _LATENCY_SECONDS = 0.025
 _LARGEST = 2**32 - 1
-
-
-@attrs.frozen(kw_only=True)
-class Qdisc:
-    """A queueing discipline of a link, as far as limits are concerned."""
-
-    kind: str
-    """tbf, ingress and so on."""
-    handle: int
-    parent: int
-    rate: int = 0
-    """Of a tbf, in bytes per second."""
-    limit: int = 0
-    """Of a tbf: the bytes that may wait."""
-    buffer: int = 0
-    """Of a tbf: the size of its bucket, in ticks of the packet scheduler."""
-
-    @property
-    def name(self) -> str:
-        """As tc shows it."""
-        return f"{self.kind} {self.handle >> 16:x}:"
-
-
-@attrs.frozen(kw_only=True)
-class Redirect:
-    """A filter that sends what comes in by a link out by another one."""
-
-    target: int | None
-    """Index of the other link; None when it has gone."""
-    everything: bool
-    """Whether all packets match."""
-    priority: int = 1
 
 
 @attrs.frozen
@@ -92,6 +53,3 @@ class RateLimit:
             limit=min(int(rate * _LATENCY_SECONDS) + self.burst_bytes, _LARGEST),
             buffer=min(int(microseconds * _TICKS_PER_MICROSECOND), _LARGEST),
         )
-
-
-ENTRY_QDISC: Final = Qdisc(kind="ingress", handle=ENTRY, parent=INGRESS)

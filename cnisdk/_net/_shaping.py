@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from cnisdk import errors
 from cnisdk._names import short_hash
 from cnisdk._net._links import LinkVerbs, is_owned, random_mac
-from cnisdk._net._rate_limit import ENTRY_QDISC, FIRST, INGRESS, ROOT, Qdisc, RateLimit, Redirect
+from cnisdk._net._qdisc import ENTRY_QDISC, FIRST, INGRESS, ROOT, Qdisc, Redirect
 from cnisdk._net._types import Link
 
 
 if TYPE_CHECKING:
     from cnisdk._names import Attachment
+    from cnisdk._net._rate_limit import RateLimit
     from cnisdk._result import Interface
 
 _GONE = {errno.ENOENT, errno.EINVAL, errno.ENODEV, errno.ENXIO}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import attrs
 
 from cnisdk._result import Interface, IpAddress, IpInterface, IpNetwork
@@ -78,8 +80,7 @@ class Link:
     """VLAN that a bridge puts new ports into; 0 for none."""
 
 
-@attrs.frozen(order=True)
-class PortVlan:
+class PortVlan(NamedTuple):
     """A VLAN that a bridge port is in."""
 
     id: int
@@ -141,8 +142,7 @@ class KernelRoute:
     """The gateway is on the link, even if no route says so."""
 
 
-@attrs.frozen(kw_only=True)
-class PolicyRule:
+class PolicyRule(NamedTuple):
     """A policy rule: which packets look into which routing table."""
 
     src: IpNetwork | None

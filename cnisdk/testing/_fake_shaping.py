@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from cnisdk._net._rate_limit import INGRESS, Qdisc, Redirect
+from cnisdk._net._qdisc import INGRESS, Qdisc, Redirect
 from cnisdk.testing._state import LinkState
 
 

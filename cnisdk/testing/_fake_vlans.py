@@ -48,6 +48,6 @@ class FakeVlans:
         found = {each.id: each for each in state.vlans if each.id not in remove}
         for vlan in add:
             if vlan.pvid:
-                found = {key: attrs.evolve(each, pvid=False) for key, each in found.items()}
+                found = {key: each._replace(pvid=False) for key, each in found.items()}
             found[vlan.id] = vlan
         self.by_name[name] = attrs.evolve(state, vlans=tuple(sorted(found.values())))

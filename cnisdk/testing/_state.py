@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from cnisdk._net._rate_limit import Qdisc
+from cnisdk._net._qdisc import Qdisc
 from cnisdk._net._types import PortVlan
 
 

@@ -1,5 +1,7 @@
 """The real kernel: one namespace's links, addresses and routes over rtnetlink."""
 
+# ruff: noqa: PLC0415  # late imports: few plugins make taps or put ports into VLANs
+
 from __future__ import annotations
 
 import errno
@@ -10,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from cnisdk._net._kernel import _answers, _requests, _vlans
+from cnisdk._net._kernel import _answers, _requests
 from cnisdk._net._kernel._routing import RoutingKernel, route_name
 from cnisdk._net._kernel._shaping import Shaping
 from cnisdk._net._kernel._sysfs import SysfsKernel
-from cnisdk._net._kernel._tap import make_tap
 from cnisdk._net._netlink import KernelRefusal, Netlink
 from cnisdk._net._setns import entered
 from cnisdk._net._types import Address, KernelRoute, Link, PortVlan
@@ -106,6 +107,8 @@ class NetlinkKernel(Shaping, RoutingKernel, SysfsKernel):
         self, name: str, *, owner: int | None, group: int | None, multi_queue: bool
     ) -> Link:
         """Make a tap device; netlink cannot."""
+        from cnisdk._net._kernel._tap import make_tap
+
         with entered(self.netns_fd):
             make_tap(name, owner=owner, group=group, multi_queue=multi_queue)
         made = self.link(name)
@@ -127,12 +130,16 @@ class NetlinkKernel(Shaping, RoutingKernel, SysfsKernel):
 
     def port_vlans(self, index: int) -> list[PortVlan]:
         """The VLANs of a bridge port."""
+        from cnisdk._net._kernel import _vlans
+
         return _vlans.of_port(index, self._netlink.dump(_vlans.dump_ports()))
 
     def change_port_vlans(
         self, index: int, *, add: Sequence[PortVlan], remove: Collection[int] = ()
     ) -> None:
         """Take a bridge port out of VLANs and into others: one send."""
+        from cnisdk._net._kernel import _vlans
+
         requests = [_vlans.remove(index, remove)] if remove else []
         self._netlink.batch([*requests, _vlans.add(index, add)])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 from cnisdk._net._kernel._answers import decoded
-from cnisdk._net._kernel._messages import RuleMessage
+from cnisdk._net._kernel._messages import rule_message
 from cnisdk._net._kernel._requests import (
     CREATE,
     DUMP,
@@ -18,6 +18,7 @@ from cnisdk._net._kernel._requests import (
 from cnisdk._net._types import PolicyRule
 
 
+RuleMessage = rule_message()
 _NEWRULE, _DELRULE, _GETRULE = 32, 33, 34
 _LOOK_UP = 1
 _PLAIN = {"FRA_SRC", "FRA_TABLE", "FRA_PRIORITY", "FRA_PROTOCOL", "FRA_PAD"}

@@ -1,12 +1,14 @@
 """Policy rules, routes between tables and VRFs over rtnetlink."""
 
+# ruff: noqa: PLC0415  # late imports: few plugins have policy rules
+
 from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cnisdk._net._kernel import _policy_rules, _requests
+from cnisdk._net._kernel import _requests
 from cnisdk._net._netlink import KernelRefusal
 
 
@@ -25,6 +27,8 @@ class RoutingKernel:
 
     def policy_rules(self) -> list[PolicyRule]:
         """All policy rules that look into a table."""
+        from cnisdk._net._kernel import _policy_rules
+
         messages = [
             each
             for version in _requests.FAMILY
@@ -34,10 +38,14 @@ class RoutingKernel:
 
     def add_policy_rule(self, rule: PolicyRule) -> None:
         """Add a policy rule."""
+        from cnisdk._net._kernel import _policy_rules
+
         self._netlink.batch([_policy_rules.new_rule(rule)])
 
     def remove_policy_rule(self, rule: PolicyRule) -> None:
         """Remove a policy rule."""
+        from cnisdk._net._kernel import _policy_rules
+
         self._netlink.batch([_policy_rules.remove_rule(rule)], tolerated=_GONE)
 
     def change_routes(

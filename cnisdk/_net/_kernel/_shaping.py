@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cnisdk._net._netlink import KernelRefusal
 from cnisdk._net._nft_decode import attributes
-from cnisdk._net._rate_limit import ENTRY, ROOT, Qdisc, Redirect
+from cnisdk._net._qdisc import ENTRY, ROOT, Qdisc, Redirect
 
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from scenarios import MAC2, Scenario, World, configure, each, scenario
 
 from cnisdk._deadline import Deadline
 from cnisdk._net import Namespace
-from cnisdk._net._devices import LinkSettings
+from cnisdk._net._link_settings import LinkSettings
 from cnisdk._net._types import KernelRoute, PolicyRule
 from cnisdk.testing._state import DEFAULT_NETNS
 

@@ -16,7 +16,7 @@ from cnisdk._deadline import Deadline
 from cnisdk._names import Attachment
 from cnisdk._net import Namespace
 from cnisdk._net._protocol import ContainerLinkSpec, Kernel, PeerSpec
-from cnisdk._net._rate_limit import INGRESS, ROOT
+from cnisdk._net._qdisc import INGRESS, ROOT
 from cnisdk._net._types import KernelRoute, Link
 from cnisdk._result import Interface, Ip, Result, Route
 from cnisdk._rollback import Rollback

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
 from scenarios import MAC, ME, OTHER, World, each
 
 from cnisdk import errors
 from cnisdk._names import Attachment
-from cnisdk._net._rate_limit import ENTRY_QDISC, FIRST, INGRESS, ROOT, RateLimit, Redirect
+from cnisdk._net._qdisc import ENTRY_QDISC, FIRST, INGRESS, ROOT, Redirect
+from cnisdk._net._rate_limit import RateLimit
 
 
 LIMIT, OTHER_LIMIT = RateLimit(8_000_000, 800_000), RateLimit(16, 80)
@@ -89,7 +89,7 @@ each(
     lambda w: w.host.add_rate_limit("nope", LIMIT),
     lambda w: w.host.add_rate_limit(w.veth().name, RateLimit(7, 800)),
     lambda w: (
-        w.k.set_qdisc(w.veth().index, attrs.evolve(TBF, handle=2 * FIRST)),
+        w.k.set_qdisc(w.veth().index, TBF._replace(handle=2 * FIRST)),
         w.host.add_rate_limit("veth0", LIMIT),
     ),
     lambda w: (limited(w), w.rollback.run(RuntimeError())),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
 from scenarios import Scenario, World
 from verb_scenarios import pair
 
@@ -107,7 +106,7 @@ lab_scenarios: list[Scenario] = [
     lambda w: w.k.change_port_vlans(w.veth().index, add=[PVID]),
     lambda w: changed(w, [PVID]),
     lambda w: changed(w, [PVID, PortVlan(8), PortVlan(9), PortVlan(11)], (1, 2, 3)),
-    lambda w: changed(w, [attrs.evolve(PVID, id=1), PVID, PortVlan(7)]),
+    lambda w: changed(w, [PVID._replace(id=1), PVID, PortVlan(7)]),
     lambda w: changed(w, [PortVlan(4094, untagged=True)], (1,)),
     lambda w: put(w, pvid=100),
     lambda w: put(w, pvid=100, tagged={101, *range(200, 211)}),
