@@ -486,18 +486,23 @@ def test_measured_throughput(machine: Machine, container: Netns) -> None:
     cfg = conf(
         version="1.1.0",
         ingressRate=16_000_000,
-        ingressBurst=512_000,
+        ingressBurst=1_600_000,
         egressRate=8_000_000,
-        egressBurst=256_000,
+        egressBurst=800_000,
     )
     result = machine.add(cfg, container, prev=machine.add(ptp, container))
     machine.check(ptp, container, result)
     machine.check(cfg, container, result)
 
-    into = throughput(machine.host, container, "10.1.0.2") * 8
-    out = throughput(container, machine.host, "10.1.0.1") * 8
-
-    assert into == pytest.approx(16_000_000, rel=0.15)
-    assert out == pytest.approx(8_000_000, rel=0.15)
+    for rate, sender, receiver, address in (
+        (16_000_000, machine.host, container, "10.1.0.2"),
+        (8_000_000, container, machine.host, "10.1.0.1"),
+    ):
+        measured = [throughput(sender, receiver, address) * 8]
+        while measured[-1] < 0.85 * rate and len(measured) < 3:
+            # A machine busy with other tests sends less than it may, but never more.
+            measured.append(throughput(sender, receiver, address) * 8)
+        assert measured[-1] == pytest.approx(rate, rel=0.15)
+        assert max(measured) < 1.15 * rate
     machine.delete(cfg, container, prev=result)
     assert throughput(container, machine.host, "10.1.0.1") * 8 > 30_000_000
