@@ -92,7 +92,7 @@ def forwarded(rule: cnisdk.FoundRule) -> tuple[Place, str] | None:
     address, port, proto, to = None, 0, "", ""
     for statement in rule.text:
         what, _, value = statement.rpartition(" == " if " == " in statement else " to ")
-        if what in _ADDRESSES:
+        if what in _ADDRESSES and "/" not in value:
             address = ip_address(value)
         elif what.endswith(" dport") and what.partition(" ")[0] in PROTOCOLS:
             proto, port = what.partition(" ")[0], int(value)

@@ -203,6 +203,19 @@ def test_ports_that_do_not_collide(
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_conditions_are_not_looked_into(chain: Chain, container: Netns, backend: str) -> None:
+    """Whether two of them can hold for one packet, nobody can tell: the port is taken."""
+    words = {"nftables": ["ip", "daddr", "192.0.0.0/16"], "iptables": ["-d", "192.0.0.0/16"]}
+    made = chain.add(container, WEB, backend=backend, conditionsV4=words[backend])
+    chain.check(container, made)
+
+    out = chain.try_add(chain.machine.container(), WEB, backend=backend, container_id="c2")
+
+    assert "container c1, interface eth0, network mynet" in out.error
+    chain.add(chain.machine.container(), DNS, backend=backend, container_id="c3")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_a_port_is_free_again_after_del_and_gc(
     chain: Chain, container: Netns, backend: str
 ) -> None:

@@ -175,6 +175,12 @@ def test_places_overlap() -> None:
             (Place("udp", 53, ip_address("::1")), "fd00::2"),
         ),
         (("tcp dport == 80", "jump x"), None),
+        (("ip daddr == 10.0.0.0/8", "tcp dport == 80", "jump x"), None),
+        (
+            ("ip daddr == 10.0.0.0/8", "tcp dport == 80", "dnat to 10.0.0.2:1"),
+            (Place("tcp", 80, None), "10.0.0.2"),
+        ),
+        (("tcp dport >= 80", "dnat to 10.0.0.2"), None),
         (("?payload 1+2 == 3", "dnat to 10.0.0.2:1"), None),
         (("ip daddr != 10.0.0.1", "tcp dport == 80", "accept"), None),
     ],
