@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 
@@ -66,10 +67,18 @@ def _setns(fd: int) -> None:
     _libc("setns", fd, _CLONE_NEWNET)
 
 
-def _libc(function: str, *arguments: int) -> None:
+@cache
+def _library() -> Any:
+    """Once: every loading makes classes, which a daemon would have to be rid of again."""
     import ctypes  # noqa: PLC0415  # 3 ms that newer Pythons need not spend
 
-    libc: Any = ctypes.CDLL(None, use_errno=True)
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _libc(function: str, *arguments: int) -> None:
+    libc = _library()
+    import ctypes  # noqa: PLC0415  # see above
+
     if getattr(libc, function)(*arguments) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{function}: {os.strerror(number)}")

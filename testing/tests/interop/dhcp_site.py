@@ -226,7 +226,7 @@ class Site:
             CNI_LOG_FILE=str(self.root / "daemon.json"),
             CNI_LOG_LEVEL="debug",
         )
-        wait_until(lambda: answers(path), what="the daemon answering")
+        wait_until(lambda: answers(path), 60, what="the daemon answering")
 
     def stop_daemon(self, number: int = signal.SIGTERM) -> int:
         assert self.daemon_process is not None
