@@ -10,8 +10,6 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-import attrs
-
 import cnisdk
 from cnisdk import errors
 
@@ -25,7 +23,7 @@ def keep(op: cnisdk.Add[Any], lent: cnisdk.LinkSettings, selector: str) -> None:
     where = {"netns": op.netns.path, "identity": op.netns.identity, "selector": selector}
     op.on_rollback(store.remove, op.attachment.key, op.deadline)
     try:
-        store.put(op.attachment.key, {**where, "link": attrs.asdict(lent)}, op.deadline)
+        store.put(op.attachment.key, {**where, "link": lent.document()}, op.deadline)
     except errors.IoFailure as failure:  # the alias is what Go makes do with
         op.log.warning("only the name of the device will come back", reason=str(failure))
 
@@ -107,8 +105,8 @@ def _is_noted(store: cnisdk.Store, netns: cnisdk.Namespace, lent: cnisdk.LinkSet
 
 def _settings(noted: Mapping[str, Any]) -> cnisdk.LinkSettings | None:
     try:
-        return cnisdk.LinkSettings(**noted["link"])
-    except (KeyError, TypeError):  # of another release
+        return cnisdk.LinkSettings.of_document(noted["link"])
+    except (KeyError, ValueError):  # of another release
         return None
 
 

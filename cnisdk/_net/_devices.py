@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from ipaddress import ip_interface
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cnisdk import errors
 from cnisdk._net._addresses import AddressVerbs
 from cnisdk._net._links import LinkVerbs, normal_mac
 from cnisdk._net._routing import RoutingVerbs
+from cnisdk._net._types import IFA_F_PERMANENT, Link
 from cnisdk._result import Interface
 
 
 if TYPE_CHECKING:
     from cnisdk._net._link_settings import LinkSettings
     from cnisdk._net._namespace import Namespace
-    from cnisdk._net._types import KernelRoute, Link
+
+
+_PROTO_RA = 9
+"""Routes a router has advertised: it will do so again."""
 
 
 class DeviceVerbs(LinkVerbs, AddressVerbs, RoutingVerbs):
@@ -71,15 +74,18 @@ class DeviceVerbs(LinkVerbs, AddressVerbs, RoutingVerbs):
         """
         from cnisdk._net._link_settings import LinkSettings  # noqa: PLC0415  # few lend links
 
-        link = self.expect_link(name)
-        addresses = [str(each) for each in self.addresses(name) if not each.is_link_local]
+        link, routes = self.expect_link(name), self.routes(name)
+        with self._named(f'addresses of "{name}"'):
+            found = self.kernel.addresses(link.index)
+        lasting = [each.interface for each in found if each.flags & IFA_F_PERMANENT]
         return LinkSettings(
             name=name,
             alias=link.alias,
             mac=link.mac,
             mtu=link.mtu,
             up=link.up,
-            addresses=tuple(addresses),
+            addresses=tuple(each for each in lasting if not each.is_link_local),
+            routes=tuple(each for each in routes if each.protocol != _PROTO_RA),
         )
 
     def lend(self, name: str, *, into: Namespace, rename: str) -> Interface:
@@ -96,22 +102,15 @@ class DeviceVerbs(LinkVerbs, AddressVerbs, RoutingVerbs):
             errors.InvalidEnvironment: the container already has an interface of that name (code 4).
             errors.CniError: there is no such link, or the kernel does not let it go.
         """
-        before, routes = self.settings(name), self.routes(name)
+        before = self.settings(name)
         self._refuse_taken(rename, into)
         if self._rollback is not None:
-            self._rollback.add(self._undo_loan, before, routes, into)
+            self._rollback.add(self.take_back, before, out_of=into)
         with self._named(f'interface "{name}" to {into}'):
             self.kernel.change_link(
                 self.expect_link(name).index, into=into.kernel, name=rename, alias=name
             )
         return into.interface(rename)
-
-    def _undo_loan(
-        self, lent: LinkSettings, routes: Sequence[KernelRoute], out_of: Namespace
-    ) -> None:
-        self.take_back(lent, out_of=out_of)
-        if lent.up:
-            self._change_routes(lent.name, routes)
 
     def take_back(self, lent: LinkSettings, *, out_of: Namespace | None) -> bool:
         """Give a lent link its name and settings back, wherever it is by now.
@@ -167,6 +166,10 @@ class DeviceVerbs(LinkVerbs, AddressVerbs, RoutingVerbs):
             up=lent.up if lent.up != link.up else None,
         )
         present = self.addresses(lent.name)
-        missing = [each for each in map(ip_interface, lent.addresses) if each not in present]
+        missing = [each for each in lent.addresses if each not in present]
         if missing:
             self.kernel.configure(link.index, addresses=missing, routes=[], up=False, dad=False)
+        if lent.up:
+            # What other links had to do with a route may have changed meanwhile.
+            with suppress(errors.CniError):
+                self._change_routes(lent.name, [*lent.routes, *self.routes(lent.name)])

@@ -1,15 +1,21 @@
-"""What a link of the host was like before a container got it."""
+"""What a link of the host was like before it was lent to a container."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping
+from ipaddress import ip_address, ip_interface, ip_network
+from typing import Any
 
 import attrs
+
+from cnisdk._net._types import KernelRoute
+from cnisdk._result import IpInterface
 
 
 @attrs.frozen(kw_only=True)
 class LinkSettings:
-    """What a link of the host was like before it was lent to a container; all of it fits into JSON."""
+    """What a link of the host was like before it was lent to a container."""
 
     name: str
     """Its name."""
@@ -21,5 +27,31 @@ class LinkSettings:
     """In bytes."""
     up: bool = False
     """Administrative state."""
-    addresses: Sequence[str] = ()
-    """Its addresses in CIDR notation, but for link-local ones."""
+    addresses: tuple[IpInterface, ...] = ()
+    """Its addresses, but for link-local ones and those with an end."""
+    routes: tuple[KernelRoute, ...] = ()
+    """Its routes."""
+
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        found: dict[str, Any] = json.loads(json.dumps(attrs.asdict(self), default=str))
+        return found
+
+    @classmethod
+    def of_document(cls, document: Mapping[str, Any]) -> LinkSettings:
+        """From what `document` had made.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        try:
+            addresses = tuple(map(ip_interface, document["addresses"]))
+            routes = tuple(map(_route, document["routes"]))
+            return cls(**{**document, "addresses": addresses, "routes": routes})
+        except (KeyError, TypeError, AttributeError) as defect:
+            raise ValueError(f"no settings of a link: {defect}") from defect
+
+
+def _route(document: Mapping[str, Any]) -> KernelRoute:
+    ends = {key: ip_address(document[key]) for key in ("gw", "src") if document[key] is not None}
+    return KernelRoute(**{**document, **ends, "dst": ip_network(document["dst"])})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterable, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
@@ -32,16 +32,13 @@ class RoutingVerbs(Space):
         Raises:
             errors.TryAgainLater: another call holds the lock until the deadline (code 11).
         """
-        with self._deadline.step(f"waiting for the lock of {self}"):
-            held = self.kernel.exclusive(self._deadline)
-            try:
-                held.__enter__()
-            except TimeoutError as failure:
-                raise self._deadline.expired() from failure
-        try:
+        with ExitStack() as held:
+            with self._deadline.step(f"waiting for the lock of {self}"):
+                try:
+                    held.enter_context(self.kernel.exclusive(self._deadline))
+                except TimeoutError as failure:
+                    raise self._deadline.expired() from failure
             yield
-        finally:
-            held.__exit__(None, None, None)
 
     def policy_rules(self) -> list[PolicyRule]:
         """All policy rules that look into a table."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from cnisdk._net._types import MAIN_TABLE, PROTO_KERNEL, Address, KernelRoute
+from cnisdk._net._types import IFA_F_PERMANENT, MAIN_TABLE, PROTO_KERNEL, Address, KernelRoute
 from cnisdk._result import IpAddress, IpInterface
 from cnisdk.testing._state import LinkState
 
@@ -50,7 +50,10 @@ class FakeAddresses:
 
     def addresses(self, index: int) -> list[Address]:
         """The addresses of a link."""
-        return [Address(interface=each) for each in self._present(self.name(index))]
+        return [
+            Address(interface=each, flags=IFA_F_PERMANENT)
+            for each in self._present(self.name(index))
+        ]
 
     def _present(self, name: str) -> list[IpInterface]:
         return [ip_interface(each) for each in self.by_name[name].addresses]

@@ -56,23 +56,25 @@ class Faults:
         """Within it calls are counted, and one of them fails."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Netlink, "_batch", self._batch(Netlink._batch))
-            self._wrap(patch, Netlink, "_dump_once", OSError(errno.EIO, "injected fault"))
-            self._wrap(patch, NetlinkKernel, "set_sysctl", OSError(errno.EIO, "injected fault"))
-            self._wrap(patch, NetlinkKernel, "add_tap", OSError(errno.EIO, "injected fault"))
+            self._wrap(patch, Netlink, "_dump_once", _refusal)
+            self._wrap(patch, NetlinkKernel, "set_sysctl", _refusal)
+            self._wrap(patch, NetlinkKernel, "add_tap", _refusal)
             for module, name in ((_nft, "_run"), (_iptables, "run_program")):
-                self._wrap(patch, module, name, errors.CniError("injected fault"))
+                self._wrap(patch, module, name, lambda: errors.CniError("injected fault"))
             yield
 
-    def _wrap(self, patch: pytest.MonkeyPatch, owner: Any, name: str, failure: Exception) -> None:
+    def _wrap(
+        self, patch: pytest.MonkeyPatch, owner: Any, name: str, failure: Callable[[], Exception]
+    ) -> None:
         original = getattr(owner, name)
 
         def call(*args: Any, **keys: Any) -> Any:
             due = self.due(f"{name} {args[1:] if isinstance(owner, type) else args}")
             if due and self.mode == REFUSED:
-                raise failure
+                raise failure()
             answer = original(*args, **keys)
             if due:
-                raise failure
+                raise failure()
             return answer
 
         patch.setattr(owner, name, call)
@@ -92,6 +94,11 @@ class Faults:
             raise KernelRefusal(errno.EIO, "injected fault", position)
 
         return batch
+
+
+def _refusal() -> OSError:
+    # A new one each time: it would keep the sockets of the call alive in its traceback.
+    return OSError(errno.EIO, "injected fault")
 
 
 @attrs.frozen

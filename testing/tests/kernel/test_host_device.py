@@ -463,9 +463,9 @@ def test_auxiliary_device(machine: Machine, host: Netns, container: Netns, sysfs
 def test_dpdk(machine: Machine, container: Netns, sysfs: Path, driver: str, key: str) -> None:
     """T: DPDK (fake sysfs) with static IPAM ADD/CHECK/DEL: no MAC in the result."""
     pci(sysfs, "0000:00:1f.6", driver=driver)
-    said = {"pciBusID": "0000:00:1f.6"}
+    said: dict[str, Any] = {"pciBusID": "0000:00:1f.6"}
     if key == "deviceID":
-        said = {"runtimeConfig": {"deviceID": "0000:00:1f.6"}}  # type: ignore[dict-item]
+        said = {"runtimeConfig": {"deviceID": "0000:00:1f.6"}}
     cfg = conf(machine, version="1.1.0", device=None, **said)
     cfg["ipam"] = {"type": "static", "addresses": [{"address": "10.1.0.5/24"}]}
     result = machine.add(cfg, container)

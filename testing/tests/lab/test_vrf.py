@@ -162,7 +162,7 @@ def test_two_interfaces(
     machine: Machine, wired: Netns, second: dict[str, Any], tables: str
 ) -> None:
     """T: same VRF, different VRFs; same VRF same table ok, different VRF same table ok."""
-    first = conf(**({"table": 1001} if "table" in second else {}))
+    first = conf(**{key: it for key, it in second.items() if key == "table"})
     other = conf(**second)
     machine.add(first, wired, prev=prev(wired))
     machine.add(other, wired, prev=prev(wired, "eth1"), ifname="eth1")
