@@ -53,7 +53,9 @@ def outcome(run: Scenario, world: World) -> dict[str, Any]:
             value = (type(failure).__name__, failure.code, failure.msg)
     except OSError as failure:
         value = ("OSError", failure.errno)
-    return {"value": value, "after": look(world)}
+    after = look(world)
+    world.rollback.clear()  # steps and namespaces refer to each other, and to open sockets
+    return {"value": value, "after": after}
 
 
 def plain(value: object) -> object:
