@@ -8,6 +8,8 @@ import pytest
 import toys
 from served_toys import PREVIOUS, Recorder, serve
 
+import cnisdk
+from cnisdk import on
 from cnisdk._answer import Completed
 
 
@@ -106,3 +108,23 @@ def test_status_of_the_delegate_is_the_plugins(code: int, tmp_path: Path) -> Non
     outcome = serve(tmp_path, "STATUS", toys.Toy, machine, ipam={"type": "pool"})
 
     assert (outcome.document["code"], outcome.document["msg"]) == (code, "exhausted")
+
+
+@pytest.mark.parametrize(("ipam", "told"), [("dhcp", [("dhcp", "DEL")]), ("pool", [])])
+def test_dhcp_gives_back_while_the_interface_is_there(
+    ipam: str, told: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    """RELEASE goes through it; all others get their addresses back once nobody can use them."""
+    machine = toys.FakeMachine()
+    seen: list[list[tuple[str, str]]] = []
+
+    class Watching(toys.Toy):
+        @on.delete
+        def watch(self, op: cnisdk.Del[cnisdk.NetConf]) -> None:
+            seen.append(list(machine.delegated))
+
+    outcome = serve(tmp_path, "DEL", Watching, machine, ipam={"type": ipam})
+
+    assert outcome.code == 0
+    assert seen == [told]
+    assert machine.delegated == [(ipam, "DEL")]
