@@ -59,7 +59,8 @@ class SystemBus:
         address = os.environ.get("DBUS_SYSTEM_BUS_ADDRESS") or _DEFAULT
         self._socket = _connected(address)
         try:
-            self._log_in()
+            with deadline.step("waiting for the system bus"):
+                self._log_in()
         except BaseException:
             self.close()
             raise

@@ -217,6 +217,7 @@ def _let_go(
     going, staying = owned_addresses(op.host, tables, goes)
     going = (going | known) - staying
     if op.config.backend not in {"iptables", "nftables"}:
-        for address in going:
+        accepted, _ = owned_addresses(op.host, [t for t in tables if t.backend == "iptables"], goes)
+        for address in going - accepted:  # those need no firewalld, which may hang
             _firewalld.remove(op.deadline, op.config.zone, source_of(address))
     return going

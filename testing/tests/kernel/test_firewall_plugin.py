@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -322,6 +323,23 @@ def test_status_and_the_default(machine: Machine, container: Netns) -> None:
     assert (out.document["code"], "firewalld does not run" in out.error) == (50, True)
     machine.add(conf(backend=""), container, prev=prev())
     assert len(chain(machine, "CNI-FORWARD")) == 3
+
+
+def test_a_bus_that_hangs(
+    machine: Machine, container: Netns, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """ADD says what it waited for; DEL of what firewalld never had does not ask it."""
+    cfg = conf(backend="")
+    result = machine.add(cfg, container, prev=prev())
+    with socket.socket(socket.AF_UNIX) as server, pytest.MonkeyPatch.context() as patch:
+        path = tmp_path_factory.mktemp("bus") / "bus"
+        server.bind(str(path))
+        server.listen()
+        patch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={path}")
+        out = machine.call("ADD", {**cfg, "timeoutSeconds": 0.5}, container, prev=prev())
+        assert (out.document["code"], "the system bus" in out.error) == (11, True)
+        machine.delete(cfg, "", prev=result)
+    assert owned(machine) == []
 
 
 def test_without_prev_result(machine: Machine, container: Netns) -> None:
