@@ -28,7 +28,7 @@ _PER_LINK_SYSCTLS = ("ipv4/conf/", "ipv6/conf/")
 _DEFAULTS = {"accept_ra": "1", "accept_dad": "1", "enhanced_dad": "1"}
 _DEFAULT_MTU = 1500
 _IFB_QUEUE = 32
-_ALONE = {"dummy", "ifb"}
+_ALONE = {"dummy", "ifb", "vrf"}
 _MTUS = (68, 65535)
 _MADE_UP_MAC = "02:00:00:00:00:99"
 
