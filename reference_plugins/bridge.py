@@ -48,10 +48,10 @@ class VlanTrunk:
     @property
     def ids(self) -> set[int]:
         """All ids of the entry."""
-        single = set() if self.id is None else {self.id}
-        if self.min_id is None or self.max_id is None:
-            return single
-        return single | set(range(self.min_id, self.max_id + 1))
+        found = set[int]() if self.id is None else {self.id}
+        if self.min_id is not None and self.max_id is not None:
+            found |= set(range(self.min_id, self.max_id + 1))
+        return found
 
 
 def _vlan(_: object, _field: object, value: int) -> None:

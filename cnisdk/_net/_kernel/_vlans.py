@@ -54,19 +54,20 @@ def of_port(index: int, messages: Iterable[bytes]) -> list[PortVlan]:
 
 
 def _decoded(data: bytes) -> list[PortVlan]:
-    message = LinkMessage(data)
+    message: Any = LinkMessage(data)
     message.decode()
     spec = message.get_attr("IFLA_AF_SPEC")
+    entries: list[dict[str, int]] = spec.get_attrs("IFLA_BRIDGE_VLAN_INFO") if spec else []
     found: list[PortVlan] = []
     first = 0
-    for entry in spec.get_attrs("IFLA_BRIDGE_VLAN_INFO") if spec is not None else []:
+    for entry in entries:
         flags, vlan = entry["flags"], entry["vid"]
         if flags & _RANGE_BEGIN:
             first = vlan
             continue
         start = first if flags & _RANGE_END else vlan
         found += [
-            PortVlan(each, bool(flags & _PVID), bool(flags & _UNTAGGED))
+            PortVlan(each, pvid=bool(flags & _PVID), untagged=bool(flags & _UNTAGGED))
             for each in range(start, vlan + 1)
         ]
     return found
