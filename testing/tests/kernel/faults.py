@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import re
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -52,7 +52,7 @@ class Faults:
         return len(self.calls) - 1 == self.at
 
     @contextmanager
-    def injected(self) -> Iterator[None]:
+    def injected(self) -> Generator[None]:
         """Within it calls are counted, and one of them fails."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Netlink, "_batch", self._batch(Netlink._batch))
