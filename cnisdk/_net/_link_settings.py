@@ -47,11 +47,14 @@ class LinkSettings:
         try:
             addresses = tuple(map(ip_interface, document["addresses"]))
             routes = tuple(map(_route, document["routes"]))
-            return cls(**{**document, "addresses": addresses, "routes": routes})
+            values: dict[str, Any] = {**document, "addresses": addresses, "routes": routes}
+            return cls(**values)
         except (KeyError, TypeError, AttributeError) as defect:
             raise ValueError(f"no settings of a link: {defect}") from defect
 
 
 def _route(document: Mapping[str, Any]) -> KernelRoute:
-    ends = {key: ip_address(document[key]) for key in ("gw", "src") if document[key] is not None}
-    return KernelRoute(**{**document, **ends, "dst": ip_network(document["dst"])})
+    values: dict[str, Any] = {**document, "dst": ip_network(document["dst"])}
+    for key in ("gw", "src"):
+        values[key] = ip_address(values[key]) if values[key] is not None else None
+    return KernelRoute(**values)
