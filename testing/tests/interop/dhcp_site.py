@@ -215,7 +215,7 @@ class Site:
     def daemon(self, *flags: str, executable: Path | None = None, at: Path | None = None) -> None:
         """Start the daemon, as a unit file would."""
         path = at or self.socket
-        self.daemon_process = self._start(
+        process = self._start(
             self.machine.host,
             "daemon.log",
             str(executable or self.machine.plugins / "dhcp"),
@@ -226,7 +226,10 @@ class Site:
             CNI_LOG_FILE=str(self.root / "daemon.json"),
             CNI_LOG_LEVEL="debug",
         )
-        wait_until(lambda: answers(path), 60, what="the daemon answering")
+        self.daemon_process = process
+        # A minute, for the lab's emulated processor.
+        wait_until(lambda: answers(path) or process.poll() is not None, 60, "the daemon's answer")
+        assert process.poll() is None, (self.root / "daemon.log").read_text()
 
     def stop_daemon(self, number: int = signal.SIGTERM) -> int:
         assert self.daemon_process is not None
