@@ -170,6 +170,17 @@ def test_only_what_is_listed_is_asked_for(dnsmasq: Site) -> None:
     wait_until(lambda: dnsmasq.leased() == set())
 
 
+@pytest.mark.parametrize("flags", [(), ("-broadcast",)])
+def test_broadcast_is_asked_for(dnsmasq: Site, flags: tuple[str, ...]) -> None:
+    """W-DH-5: the flag has an effect."""
+    dnsmasq.serve()
+    dnsmasq.daemon(*flags)
+
+    dnsmasq.machine.add(dnsmasq.conf(), dnsmasq.machine.container())
+
+    assert ("broadcast response" in dnsmasq.server_log()) == bool(flags)
+
+
 def test_another_client_id(dnsmasq: Site) -> None:
     """One that is provided is what RELEASE has, too."""
     dnsmasq.serve()
