@@ -108,8 +108,8 @@ each(
     lambda w: (ifb(w), limited(w), checked(w)),
     checked,
     lambda w: (w.veth(), checked(w))[1],
-    lambda w: w.host.peer_of(w.wired() and w.eth()),
-    lambda w: w.container.peer_of(w.wired() and w.eth()),
+    lambda w: (w.wired(), w.host.peer_of(w.eth()))[1],
+    lambda w: (w.wired(), w.container.peer_of(w.eth()))[1],
     # an ifb without an owner, the one that redirects known: the Go plugin's
     lambda w: (
         redirected(w),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 
 from machine import Machine, Netns
@@ -17,7 +17,7 @@ _KIND = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 
 
 @contextmanager
-def serving(netns: Netns, protocol: str, port: int, *, version: int = 4) -> Iterator[None]:
+def serving(netns: Netns, protocol: str, port: int, *, version: int = 4) -> Generator[None]:
     """A server that answers each client with the address it sees it by."""
     with netns.entered():
         server = socket.socket(_family(version), _KIND[protocol])

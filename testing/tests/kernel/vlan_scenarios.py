@@ -61,6 +61,7 @@ def broken_gateway(w: World, change: Any) -> object:
     peer = w.k.link_by_index(link.peer_index or 0)
     assert peer is not None
     change(w, link, peer)
+    text = ""
     try:
         w.host.expect_vlan_gateway("br0", 7)
     except errors.CniError as failure:

@@ -129,7 +129,7 @@ def test_the_vlans_of_the_port(conf: Any, vlans: tuple[str, ...]) -> None:
 
 def test_the_gateway_of_a_vlan_must_have_a_name() -> None:
     """W-BR-8: `<bridge>.<vlan>` may exceed what the kernel takes; without a gateway there is no such name."""
-    long = {"bridge": "bridge-12345", "vlan": 1000}
+    long: dict[str, Any] = {"bridge": "bridge-12345", "vlan": 1000}
 
     assert '"bridge-12345.1000"' in refused(7, isGateway=True, **long)
     assert add(**long).error is None

@@ -1,7 +1,7 @@
 """A plugin class is checked when it is created; the message names class and method and the way out."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Generic, TypeVar
 
 import pytest
@@ -375,7 +375,7 @@ def test_commands_of_the_executable(capsys):
     """The first argument chooses the function, which gets the others."""
 
     class WithCommand(cnisdk.Plugin[cnisdk.NetConf]):
-        commands: ClassVar[dict[str, str]] = {"say": "json:dumps"}
+        commands: ClassVar[Mapping[str, str]] = {"say": "json:dumps"}
 
         @on.add
         def attach(self, op):

@@ -194,6 +194,7 @@ def removals(netns: Netns, backend: str) -> Iterator[list[str]]:
 def test_check_misses_each_rule_in_turn(
     netns: Netns, firewall: KernelFirewall, attachment: Attachment, backend: str
 ) -> None:
+    number = 0
     for number in itertools.count():
         firewall.add_rules(attachment, tables(backend, attachment), None)
         left = list(removals(netns, backend))
