@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cnisdk import capabilities, dhcp, errors, on, versions
+    from cnisdk._address_ranges import AddressRange, RangeSet
     from cnisdk._config import IpamConf, NetConf, arg, capability, config, key
     from cnisdk._dbus import BusFailure, SystemBus
     from cnisdk._deadline import Deadline
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     from cnisdk._net._rate_limit import RateLimit
     from cnisdk._net._rules import FoundRule, Rule, RuleTable
     from cnisdk._net._types import KernelRoute, PolicyRule
-    from cnisdk._operations import Add, ChainedAdd, Check, Del, Gc, Status
+    from cnisdk._operations import Add, ChainedAdd, Check, Del, Gc, Operation, Status
     from cnisdk._plugin import ChainedPlugin, IpamPlugin, Plugin
+    from cnisdk._range_conf import RangeConf, assign_requested, range_sets
     from cnisdk._result import (
         Dns,
         Interface,
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "AddressRange": "_address_ranges", "RangeSet": "_address_ranges",
     "IpamConf": "_config", "NetConf": "_config", "arg": "_config", "capability": "_config",
     "config": "_config", "key": "_config",
     "BusFailure": "_dbus", "SystemBus": "_dbus",
@@ -58,8 +61,10 @@ _HOME = {
     "RateLimit": "_net._rate_limit",
     "Rule": "_net._rules", "RuleTable": "_net._rules", "Veth": "_net",
     "Add": "_operations", "ChainedAdd": "_operations", "Check": "_operations",
-    "Del": "_operations", "Gc": "_operations", "Status": "_operations",
+    "Del": "_operations", "Gc": "_operations", "Operation": "_operations",
+    "Status": "_operations",
     "ChainedPlugin": "_plugin", "IpamPlugin": "_plugin", "Plugin": "_plugin",
+    "RangeConf": "_range_conf", "assign_requested": "_range_conf", "range_sets": "_range_conf",
     "Dns": "_result", "Interface": "_result", "Ip": "_result", "IpAddress": "_result",
     "IpInterface": "_result", "IpNetwork": "_result", "Result": "_result",
     "ResultBuilder": "_result", "Route": "_result",
@@ -73,6 +78,7 @@ _MODULES = ("capabilities", "dhcp", "errors", "on", "versions")
 
 __all__ = [
     "Add",
+    "AddressRange",
     "AddressTaken",
     "Attachment",
     "BusFailure",
@@ -101,8 +107,11 @@ __all__ = [
     "Log",
     "Namespace",
     "NetConf",
+    "Operation",
     "Plugin",
     "PolicyRule",
+    "RangeConf",
+    "RangeSet",
     "RateLimit",
     "Record",
     "Reservations",
@@ -116,6 +125,7 @@ __all__ = [
     "SystemBus",
     "Veth",
     "arg",
+    "assign_requested",
     "capabilities",
     "capability",
     "config",
@@ -123,6 +133,7 @@ __all__ = [
     "errors",
     "key",
     "on",
+    "range_sets",
     "repeated_keys",
     "versions",
 ]

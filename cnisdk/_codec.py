@@ -141,7 +141,7 @@ def _read_fields(
             try:
                 values[field.name] = from_text(value, field.type) if is_text else hook(value)
             except Problems as failure:
-                problems += failure.below(spelling)
+                problems += _worded(failure.below(spelling), source.refusal)
         elif field.default is attrs.NOTHING:
             problems.append(Problem(_spelling(field), "required, but not given"))
     if getattr(cls, STRICT, False):
@@ -151,6 +151,16 @@ def _read_fields(
             if name.lower() not in known | PROTOCOL_KEYS and not name.startswith("cni.dev/")
         ]
     return values, problems
+
+
+def _worded(problems: list[Problem], refusal: str) -> list[Problem]:
+    """Defects in the words of the field that has its own for what cannot be read."""
+    if not refusal:
+        return problems
+    return [
+        each._replace(wording=refusal.format(each.refused)) if each.refused else each
+        for each in problems
+    ]
 
 
 def _outer(arg: str, capability: str, sources: Sources) -> list[tuple[str, Any, bool]]:

@@ -31,6 +31,8 @@ class Input(NamedTuple):
     """Never written to logs, traces or messages."""
     description: str = ""
     """One sentence for schema and docs."""
+    refusal: str = ""
+    """Message for a text that cannot be read, with {} in its place."""
 
 
 def key(
@@ -44,6 +46,7 @@ def key(
     capability: str = "",
     secret: bool = False,
     description: str = "",
+    refusal: str = "",
 ) -> Any:
     """Declare a configuration key, where the rule snake_case -> camelCase does not give its name.
 
@@ -56,8 +59,11 @@ def key(
         capability: Also taken from runtimeConfig under this name; beats everything.
         secret: Keep the value out of logs, traces and messages.
         description: One sentence for the JSON Schema and the docs page.
+        refusal: Message for a text that is no address or network, with {} in its place, where callers
+            know another plugin's words; the SDK's own, with the path, go into the details.
     """
-    return _field(Input(name, arg, capability, secret, description), default, factory, validator)
+    source = Input(name, arg, capability, secret, description, refusal)
+    return _field(source, default, factory, validator)
 
 
 def capability(
@@ -69,6 +75,7 @@ def capability(
     validator: Any = None,
     arg: str = "",
     description: str = "",
+    refusal: str = "",
 ) -> Any:
     """Declare an input filled from ``runtimeConfig`` (SPEC section 3, "Deriving runtimeConfig").
 
@@ -79,8 +86,10 @@ def capability(
         validator: An attrs validator or a list of them.
         arg: Also taken from CNI_ARGS and args.cni under this name; runtimeConfig beats it.
         description: One sentence for the JSON Schema and the docs page.
+        refusal: Message for a text that is no address or network, with {} in its place, where callers
+            know another plugin's words; the SDK's own, with the path, go into the details.
     """
-    return _field(Input(None, arg, name, False, description), default, factory, validator)
+    return _field(Input(None, arg, name, False, description, refusal), default, factory, validator)
 
 
 def arg(
@@ -91,17 +100,21 @@ def arg(
     factory: Callable[[], Any] | None = None,
     validator: Any = None,
     description: str = "",
+    refusal: str = "",
 ) -> Any:
     """Declare an input filled from CNI_ARGS and ``args.cni``; the latter wins.
 
     Args:
-        name: The argument, for example "IP"; args.cni is searched regardless of case.
+        name: The argument, for example "IP"; args.cni is searched regardless of case. CNI_ARGS are
+            text: the items of a list are separated by commas there.
         default: Value when there is none.
         factory: Makes the default, for mutable ones.
         validator: An attrs validator or a list of them.
         description: One sentence for the JSON Schema and the docs page.
+        refusal: Message for a text that is no address or network, with {} in its place, where callers
+            know another plugin's words; the SDK's own, with the path, go into the details.
     """
-    return _field(Input(None, name, "", False, description), default, factory, validator)
+    return _field(Input(None, name, "", False, description, refusal), default, factory, validator)
 
 
 def _field(source: Input, default: Any, factory: Callable[[], Any] | None, validator: Any) -> Any:

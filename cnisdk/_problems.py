@@ -21,6 +21,10 @@ class Problem(NamedTuple):
     """What is wrong, with the value."""
     error: type[errors.CniError] = errors.InvalidConfig
     """The class of error it amounts to."""
+    refused: str = ""
+    """The text that could not be read, when it was one."""
+    wording: str = ""
+    """The message to begin with, in place of path and message."""
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}" if self.path else self.message
@@ -51,10 +55,11 @@ def _join(prefix: str, path: str) -> str:
 def as_error(problems: Sequence[Problem]) -> errors.CniError:
     """One error for all the defects of a configuration; the first decides the code."""
     first, *others = problems
-    also = [f"also {each}" for each in others[:_MOST_SHOWN]]
+    also = [str(first)] if first.wording else []
+    also += [f"also {each}" for each in others[:_MOST_SHOWN]]
     if len(others) > _MOST_SHOWN:
         also.append(f"and {len(others) - _MOST_SHOWN} more")
-    return first.error(str(first), details="; ".join(also))
+    return first.error(first.wording or str(first), details="; ".join(also))
 
 
 def shown(value: Any) -> str:

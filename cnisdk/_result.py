@@ -6,6 +6,7 @@ is in `cnisdk._result_json`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
@@ -95,6 +96,35 @@ class Dns:
     options: tuple[str, ...] = ()
     """Resolver options."""
 
+    @classmethod
+    def from_resolv_conf(cls, path: str, *, key: str) -> Dns:
+        """Read a file in resolv.conf(5) format; a later domain wins, all else adds up.
+
+        Args:
+            path: The file.
+            key: The configuration key that names it, for the message.
+
+        Raises:
+            errors.IoFailure: the file cannot be read (code 5).
+        """
+        found: dict[str, list[str]] = {"nameserver": [], "domain": [], "search": [], "options": []}
+        try:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                for line in file:
+                    words = line.split()
+                    # Comment lines start with # or ;, so their first word is none of these.
+                    if len(words) > 1 and words[0] in found:
+                        single = words[0] in {"nameserver", "domain"}
+                        found[words[0]] += words[1:2] if single else words[1:]
+        except OSError as failure:
+            raise errors.IoFailure(f"{key}: cannot read {path}: {failure.strerror}") from failure
+        return cls(
+            tuple(found["nameserver"]),
+            found["domain"][-1] if found["domain"] else "",
+            tuple(found["search"]),
+            tuple(found["options"]),
+        )
+
     def __bool__(self) -> bool:
         return bool(self.nameservers or self.domain or self.search or self.options)
 
@@ -141,6 +171,29 @@ class Result:
             if interface.name == name and interface.sandbox == sandbox
         }
         return tuple(ip for ip in self.ips if ip.interface in wanted)
+
+    def expect_ips(self, ips: Iterable[Ip], *, on: str) -> None:
+        """Compare the addresses with those that an IPAM plugin would give now (CHECK).
+
+        Args:
+            ips: Each must be in the result, with its gateway if it has one; there may be others.
+            on: The interface's name, for the message.
+
+        Raises:
+            errors.CniError: names the address that is missing, or has another gateway (code 999).
+        """
+        assigned = {ip.address: ip.gateway for ip in self.ips}
+        for ip in ips:
+            if ip.address not in assigned:
+                raise errors.CniError(
+                    f"address {ip.address} is missing in prevResult",
+                    details=f"prevResult has {', '.join(map(str, assigned)) or 'no addresses'}",
+                )
+            if ip.gateway is not None and ip.gateway != assigned[ip.address]:
+                raise errors.CniError(
+                    f"address {ip.address} on interface {on}: the gateway is "
+                    f"{assigned[ip.address]} in prevResult, not {ip.gateway}"
+                )
 
     def gateway(self, version: int) -> IpAddress | None:
         """The first gateway of an address family (4 or 6): what routes without ``gw`` use."""

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from cnisdk import errors
 from cnisdk._problems import Problem, Problems, expected, shown
-from cnisdk._result import Dns, IpNetwork, Route
+from cnisdk._result import Dns, IpAddress, IpInterface, IpNetwork, Route
 from cnisdk._result_json import decode_dns, decode_route, parse_cidr, parse_ip
 
 
@@ -69,10 +69,14 @@ def _parsed(parse: Callable[[str], Any], kinds: Any, wanted: str) -> Hook:
         except ValueError:
             found = None
         if not isinstance(found, kinds):
-            raise Problems([Problem("", expected(wanted, value))])
+            raise Problems([Problem("", expected(wanted, value), refused=value)])
         return found
 
     return hook
+
+
+def _ip_or_cidr(text: str) -> IpAddress | IpInterface:
+    return parse_cidr(text) if "/" in text else parse_ip(text)
 
 
 def _network(text: str) -> IpNetwork:
@@ -117,5 +121,8 @@ UNIONS: Final[dict[frozenset[type], Hook]] = {
     frozenset(_ADDRESS): _parsed(parse_ip, _ADDRESS, "an IP address"),
     frozenset(_INTERFACE): _parsed(parse_cidr, _INTERFACE, "an address in CIDR notation"),
     frozenset(_NETWORK): _parsed(_network, _NETWORK, "a network in CIDR notation"),
+    frozenset((*_ADDRESS, *_INTERFACE)): _parsed(
+        _ip_or_cidr, (*_ADDRESS, *_INTERFACE), "an IP address"
+    ),
 }
 ADDRESSES: Final = frozenset(_ADDRESS)

@@ -252,7 +252,10 @@ def _cattrs_factory(make: Callable[[Any], Hook]) -> Callable[[Any], Any]:
 
 
 def from_text(text: str, annotation: Any) -> Any:
-    """CNI_ARGS are text whatever the field's type; numbers and booleans are read from it."""
+    """CNI_ARGS are text whatever the field's type; lists, numbers and booleans are read from it."""
+    if _is_sequence(annotation):
+        items = [part.strip() for part in text.split(",")]
+        return hook_for(annotation)([part for part in items if part])
     kinds = set(get_args(annotation) or (annotation,))
     if bool in kinds and text.lower() in {"1", "true", "0", "false"}:
         return text.lower() in {"1", "true"}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
+
+from cnisdk import errors
 
 
 ALL: Final = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
@@ -49,3 +52,25 @@ def has_status(version: str) -> bool:
 def has_many_addresses(version: str) -> bool:
     """Before 0.3.0 a result held at most one address per family, and no interfaces."""
     return at_least(version, "0.3.0")
+
+
+def refuse_many_addresses(version: str, families: Iterable[int]) -> None:
+    """Refuse addresses that a result of this version cannot hold.
+
+    Args:
+        version: ``cniVersion`` of the call.
+        families: 4 or 6, one for each address.
+
+    Raises:
+        errors.InvalidConfig: several of one family, in the words of the Go plugins (code 7).
+    """
+    families = list(families)
+    if has_many_addresses(version):
+        return
+    for family in (4, 6):
+        if families.count(family) > 1:
+            raise errors.InvalidConfig(
+                f"CNI version {version} does not support more than 1 address per family",
+                details=f"there are {families.count(family)} of IPv{family}; "
+                "use cniVersion 0.3.0 or newer",
+            )

@@ -5,15 +5,14 @@ Works on the same directory as the Go plugin of this name, also side by side wit
 
 from __future__ import annotations
 
-from ipaddress import ip_interface
+from typing import NoReturn
 
 import cnisdk
 from cnisdk import errors, on
-from reference_plugins._ranges import RangeConf, RangeSet, range_sets
-from reference_plugins._resolv_conf import read_resolv_conf
 
 
 _DATA_DIR = "/var/lib/cni/networks"
+_Requested = cnisdk.IpAddress | cnisdk.IpInterface
 
 
 class NoFreeAddress(errors.TryAgainLater):
@@ -32,7 +31,7 @@ class DuplicateAllocation(errors.CniError, code=110):
 class HostLocalConf(cnisdk.IpamConf):
     """The ``ipam`` section of host-local."""
 
-    ranges: tuple[tuple[RangeConf, ...], ...] = ()
+    ranges: tuple[tuple[cnisdk.RangeConf, ...], ...] = ()
     """Range sets; every attachment gets one address of each."""
     subnet: cnisdk.IpInterface | None = None
     """Subnet of a single range, the old form of ``ranges``."""
@@ -48,24 +47,24 @@ class HostLocalConf(cnisdk.IpamConf):
     """Directory of the reservations of all networks."""
     resolv_conf: str = ""
     """File in resolv.conf(5) format whose settings become the result's DNS."""
-    ip_ranges: tuple[tuple[RangeConf, ...], ...] = cnisdk.capability(
+    ip_ranges: tuple[tuple[cnisdk.RangeConf, ...], ...] = cnisdk.capability(
         "ipRanges", default=(), description="Range sets of the runtime; they come first."
     )
-    requested_ip: str = cnisdk.arg(
-        "IP", default="", description="Address to hand out; a prefix length is ignored."
+    requested_ip: tuple[_Requested, ...] = cnisdk.arg(
+        "IP", default=(), description="Addresses to hand out; a prefix length is ignored."
     )
-    requested_ips: tuple[str, ...] = cnisdk.arg(
+    requested_ips: tuple[_Requested, ...] = cnisdk.arg(
         "ips", default=(), description="Addresses to hand out, one of a range set; replaces IP."
     )
-    runtime_ips: tuple[str, ...] = cnisdk.capability(
+    runtime_ips: tuple[_Requested, ...] = cnisdk.capability(
         "ips", default=(), description="Further addresses to hand out."
     )
 
-    def sets(self, cni_version: str) -> tuple[RangeSet, ...]:
+    def sets(self, cni_version: str) -> tuple[cnisdk.RangeSet, ...]:
         """The range sets in the order their addresses appear in the result."""
         sources = [(f"runtimeConfig.ipRanges[{i}]", each) for i, each in enumerate(self.ip_ranges)]
         if self.subnet is not None:
-            legacy = RangeConf(
+            legacy = cnisdk.RangeConf(
                 subnet=self.subnet,
                 range_start=self.range_start,
                 range_end=self.range_end,
@@ -73,19 +72,19 @@ class HostLocalConf(cnisdk.IpamConf):
             )
             sources.append(("ipam", (legacy,)))
         sources += [(f"ipam.ranges[{i}]", each) for i, each in enumerate(self.ranges)]
-        return range_sets(sources, cni_version)
+        return cnisdk.range_sets(sources, cni_version)
 
     def requested(self) -> dict[cnisdk.IpAddress, str]:
         """Addresses asked for, and by which input; CNI_ARGS gives way to args.cni (CONVENTIONS.md)."""
-        sources = [
-            ("CNI_ARGS IP", [] if self.requested_ips else self.requested_ip.split(",")),
-            ("args.cni.ips", self.requested_ips),
-            ("runtimeConfig.ips", self.runtime_ips),
-        ]
+        sources = {
+            "CNI_ARGS IP": () if self.requested_ips else self.requested_ip,
+            "args.cni.ips": self.requested_ips,
+            "runtimeConfig.ips": self.runtime_ips,
+        }
         wanted: dict[cnisdk.IpAddress, str] = {}
-        for source, texts in sources:
-            for text in filter(None, texts):
-                wanted.setdefault(_address(source, text), source)
+        for source, given in sources.items():
+            for each in given:
+                wanted.setdefault(getattr(each, "ip", each), source)
         return wanted
 
 
@@ -97,8 +96,10 @@ class HostLocal(cnisdk.IpamPlugin[HostLocalConf]):
         """Reserve one address of each range set: all, or none."""
         cfg = op.config
         sets = cfg.sets(op.network.cni_version)
-        requested = _assign(cfg.requested(), sets)
-        dns = read_resolv_conf(cfg.resolv_conf) if cfg.resolv_conf else cnisdk.Dns()
+        requested = cnisdk.assign_requested(cfg.requested(), sets)
+        dns = cnisdk.Dns()
+        if cfg.resolv_conf:
+            dns = cnisdk.Dns.from_resolv_conf(cfg.resolv_conf, key="ipam.resolvConf")
         store = _store(op)
         with store.locked(op.deadline, f"ADD {op.attachment}") as pool:
             held = pool.held_by(op.attachment)
@@ -111,8 +112,8 @@ class HostLocal(cnisdk.IpamPlugin[HostLocalConf]):
                     _refuse_unfit(wanted, each, pool, held, index)
                 else:
                     # Held since before a reboot, which the container did not survive: the same again.
-                    wanted = next((ip for ip in held.addresses if _fits(ip, each)), None)
-                chosen.append(wanted or _pick(each, index, pool, store))
+                    wanted = next((ip for ip in held.addresses if each.offers(ip)), None)
+                chosen.append(wanted or pool.pick(index, each) or _exhausted(store, each, index))
             new = [address for address in chosen if address not in held.addresses]
             # Queued first, so that nothing can come between reserving and queueing.
             op.on_rollback(store.release, op.attachment, op.deadline, only=new)
@@ -122,7 +123,7 @@ class HostLocal(cnisdk.IpamPlugin[HostLocalConf]):
                 pool.renew(op.attachment, chosen)
             for index, address in enumerate(chosen):
                 pool.set_last_reserved(index, address)
-        ips = tuple(_ip(address, each) for address, each in zip(chosen, sets, strict=True))
+        ips = tuple(each.ip(address) for address, each in zip(chosen, sets, strict=True))
         return cnisdk.Result(ips=ips, routes=cfg.routes, dns=dns)
 
     @on.delete
@@ -135,26 +136,7 @@ class HostLocal(cnisdk.IpamPlugin[HostLocalConf]):
     def verify(self, op: cnisdk.Check[HostLocalConf]) -> None:
         """Compare the addresses of prevResult with the reservations; changes nothing on disk."""
         sets = op.config.sets(op.network.cni_version)
-        store = _store(op)
-        addresses = [ip.address.ip for ip in op.prev_result.ips]
-        held = 0
-        for address in addresses:
-            holder = store.holder(address)
-            if holder is not None and holder.is_for(op.attachment):
-                held += 1
-            elif any(address in each for each in sets):
-                found = f"it is held by {holder}" if holder else "nobody holds it"
-                raise errors.CniError(
-                    f"address {address} of network {store.network} is not reserved for "
-                    f"{op.attachment.container_id}/{op.attachment.ifname}: {found}",
-                    details=f"expected the file {store.path}/{address}",
-                )
-        if not held:
-            raise errors.CniError(
-                f"prevResult has no address that network {store.network} reserved for "
-                f"{op.attachment.container_id}/{op.attachment.ifname}",
-                details=f"addresses of prevResult: {', '.join(map(str, addresses)) or 'none'}",
-            )
+        _store(op).expect(op.attachment, [ip.address.ip for ip in op.prev_result.ips], sets)
 
     @on.gc
     def sweep(self, op: cnisdk.Gc[HostLocalConf]) -> None:
@@ -174,58 +156,19 @@ class HostLocal(cnisdk.IpamPlugin[HostLocalConf]):
         except errors.IoFailure as failure:
             raise errors.PluginNotAvailable(failure.msg, details=failure.details) from failure
         for each in sets:
-            # Counting is for the rare case that there can be as many.
-            if len(taken) >= each.size and each.used(taken) >= each.size:
+            if each.is_full(taken):
                 raise errors.PluginNotAvailable(
                     f"no IP addresses available in range set: {each}",
-                    details=f"{each.size} of {each.size} addresses of network {store.network} are taken"
-                    f"{_stale(store)}",
+                    details=_all_taken(store, each),
                 )
 
 
-def _store(
-    op: cnisdk.Add[HostLocalConf]
-    | cnisdk.Del[HostLocalConf]
-    | cnisdk.Check[HostLocalConf]
-    | cnisdk.Gc[HostLocalConf]
-    | cnisdk.Status[HostLocalConf],
-) -> cnisdk.Reservations:
+def _store(op: cnisdk.Operation[HostLocalConf]) -> cnisdk.Reservations:
     return cnisdk.Reservations(op.config.data_dir or _DATA_DIR, op.network.name, log=op.log)
 
 
-def _address(source: str, text: str) -> cnisdk.IpAddress:
-    try:
-        if "%" in text:
-            raise ValueError
-        return ip_interface(text.strip()).ip
-    except ValueError:
-        raise errors.InvalidConfig(f'{source}: expected an IP address, got "{text}"') from None
-
-
-def _assign(
-    wanted: dict[cnisdk.IpAddress, str], sets: tuple[RangeSet, ...]
-) -> dict[int, cnisdk.IpAddress]:
-    """Give each requested address to the first range set it lies in that has none yet."""
-    assigned: dict[int, cnisdk.IpAddress] = {}
-    for address, source in wanted.items():
-        fitting = [index for index, each in enumerate(sets) if address in each]
-        free = [index for index in fitting if index not in assigned]
-        if not free:
-            reason = (
-                f"range set {fitting[0]} gives one address only, {assigned[fitting[0]]} was asked "
-                "for first"
-                if fitting
-                else "it is in no range set: " + "; ".join(map(str, sets))
-            )
-            raise errors.InvalidConfig(
-                f"failed to allocate all requested IPs: {address}", details=f"{source}: {reason}"
-            )
-        assigned[free[0]] = address
-    return assigned
-
-
 def _refuse_second(
-    attachment: cnisdk.Attachment, held: cnisdk.Held, sets: tuple[RangeSet, ...]
+    attachment: cnisdk.Attachment, held: cnisdk.Held, sets: tuple[cnisdk.RangeSet, ...]
 ) -> None:
     for address in held.addresses:
         index = next((index for index, each in enumerate(sets) if address in each), None)
@@ -240,7 +183,7 @@ def _refuse_second(
 
 def _refuse_unfit(
     address: cnisdk.IpAddress,
-    of: RangeSet,
+    of: cnisdk.RangeSet,
     pool: cnisdk.LockedReservations,
     held: cnisdk.Held,
     index: int,
@@ -259,35 +202,15 @@ def _refuse_unfit(
         )
 
 
-def _fits(address: cnisdk.IpAddress, of: RangeSet) -> bool:
-    range_ = of.range_of(address)
-    return range_ is not None and address != range_.gateway
+def _exhausted(store: cnisdk.Reservations, of: cnisdk.RangeSet, index: int) -> NoReturn:
+    raise NoFreeAddress(
+        f"failed to allocate for range {index}: no IP addresses available in range set: {of}",
+        details=f"{_all_taken(store, of)}; retry when containers have gone, enlarge the range, or run "
+        "GC if containers vanished without DEL",
+    )
 
 
-def _pick(
-    of: RangeSet, index: int, pool: cnisdk.LockedReservations, store: cnisdk.Reservations
-) -> cnisdk.IpAddress:
-    last = pool.last_reserved(index)
-    address = of.pick(last, pool.is_free, pool.taken)
-    if address is None and pool.reclaim_empty():
-        address = of.pick(last, pool.is_free, pool.taken)
-    if address is None:
-        raise NoFreeAddress(
-            f"failed to allocate for range {index}: no IP addresses available in range set: {of}",
-            details=f"{of.size} of {of.size} addresses of network {store.network} are taken"
-            f"{_stale(store)}; retry when containers have gone, enlarge the range, or run GC if containers vanished without DEL",
-        )
-    return address
-
-
-def _ip(address: cnisdk.IpAddress, of: RangeSet) -> cnisdk.Ip:
-    range_ = of.range_of(address)
-    assert range_ is not None  # noqa: S101  # it was chosen from this set
-    return cnisdk.Ip(ip_interface(f"{address}/{range_.subnet.prefixlen}"), range_.gateway)
-
-
-def _stale(store: cnisdk.Reservations) -> str:
+def _all_taken(store: cnisdk.Reservations, of: cnisdk.RangeSet) -> str:
     stale = store.from_earlier_boots()
-    if not stale:
-        return ""
-    return f"; {stale} are from before the last reboot, and GC would free them"
+    hint = f"; {stale} are from before the last reboot, and GC would free them" if stale else ""
+    return f"{of.size} of {of.size} addresses of network {store.network} are taken{hint}"

@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Callable, Collection, Iterable
 from itertools import islice
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -26,6 +26,9 @@ from cnisdk._store._layout import (
     parse_owner,
 )
 
+
+if TYPE_CHECKING:
+    from cnisdk._address_ranges import RangeSet
 
 SMALL_POOL: Final = 512
 """Reservations that an ADD may read when somebody else has changed them; about 5 ms."""
@@ -106,6 +109,22 @@ class LockedReservations:
         except OSError:
             return None
         return as_address((content or b"").decode("ascii", "replace").strip())
+
+    def pick(self, range_set: int, of: RangeSet) -> IpAddress | None:
+        """Choose a free address, round robin: the next one after what was given out last.
+
+        Args:
+            range_set: The number under which `set_last_reserved` remembers what was given out.
+            of: The range set of this number.
+
+        Returns:
+            None when all are taken; nothing is reserved yet.
+        """
+        last = self.last_reserved(range_set)
+        chosen = of.pick(last, self.is_free, self.taken)
+        if chosen is None and self.reclaim_empty():
+            chosen = of.pick(last, self.is_free, self.taken)
+        return chosen
 
     # ---- changing -------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from cnisdk import errors
 from cnisdk._names import Attachment, check_network_name
 from cnisdk._result import IpAddress
 from cnisdk._store import _atomic
@@ -19,6 +20,7 @@ from cnisdk._store._locked_reservations import LockedReservations
 
 
 if TYPE_CHECKING:
+    from cnisdk._address_ranges import RangeSet
     from cnisdk._deadline import Deadline
     from cnisdk._log import Log
 
@@ -153,6 +155,39 @@ class Reservations:
                 return frozenset(os.listdir(fd))
             finally:
                 os.close(fd)
+
+    def expect(
+        self, attachment: Attachment, addresses: Collection[IpAddress], sets: Collection[RangeSet]
+    ) -> None:
+        """Compare the addresses of a result with what is reserved; changes nothing on disk.
+
+        Args:
+            attachment: Who should hold them.
+            addresses: Those of the result; it may have some that others than this network gave.
+            sets: What this network gives: an address in one of them must be reserved, and one at least.
+
+        Raises:
+            errors.CniError: names the address, and who holds it (code 999).
+            errors.IoFailure: the directory cannot be read (code 5).
+        """
+        owner = f"{attachment.container_id}/{attachment.ifname}"
+        held = 0
+        for address in addresses:
+            holder = self.holder(address)
+            if holder is not None and holder.is_for(attachment):
+                held += 1
+            elif any(address in each for each in sets):
+                found = f"it is held by {holder}" if holder else "nobody holds it"
+                raise errors.CniError(
+                    f"address {address} of network {self.network} is not reserved for "
+                    f"{owner}: {found}",
+                    details=f"expected the file {self.path}/{address}",
+                )
+        if not held:
+            raise errors.CniError(
+                f"prevResult has no address that network {self.network} reserved for {owner}",
+                details=f"addresses of prevResult: {', '.join(map(str, addresses)) or 'none'}",
+            )
 
     def from_earlier_boots(self) -> int:
         """How many reservations are known to be older than the last reboot; reads the index."""

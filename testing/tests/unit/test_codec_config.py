@@ -134,6 +134,49 @@ def test_cni_args_are_matched_regardless_of_case() -> None:
     assert decode(Conf, {}, sources=SOURCES).ip == "1"
 
 
+@cnisdk.config
+class Worded(cnisdk.IpamConf):
+    """Fields with the words of another plugin."""
+
+    address: cnisdk.IpInterface | None = cnisdk.key(default=None, refusal="'{}' is no CIDR")
+    ips: tuple[cnisdk.IpAddress, ...] = cnisdk.arg("IP", default=(), refusal="bad IP: {}")
+    asked: tuple[cnisdk.IpAddress | cnisdk.IpInterface, ...] = cnisdk.capability("ips", default=())
+
+
+def test_items_of_a_list_are_separated_by_commas_in_cni_args() -> None:
+    """CNI_ARGS have no other form for a list; args.cni have JSON's."""
+    for text, expected in (("10.0.0.1, ::1,", 2), ("10.0.0.1", 1), ("", 0)):
+        assert len(decode(Worded, {}, sources=Sources(cni_args={"IP": text})).ips) == expected
+    with pytest.raises(errors.DecodingFailure, match=r"args.cni.IP: expected a list"):
+        decode(Worded, {}, sources=Sources(args_cni={"IP": "10.0.0.1"}))
+
+
+def test_a_field_may_have_its_own_words_for_what_cannot_be_read() -> None:
+    """The message callers know stands alone; path and reason are in the details."""
+    sources = Sources(cni_args={"IP": "::1,here"})
+    with pytest.raises(errors.InvalidConfig) as refused:
+        decode(Worded, {"address": "10.0.0.1"}, path="ipam", sources=sources)
+
+    assert refused.value.msg == "'10.0.0.1' is no CIDR"
+    assert refused.value.details == (
+        'ipam.address: expected an address in CIDR notation, got "10.0.0.1"; '
+        'also CNI_ARGS IP[1]: expected an IP address, got "here"'
+    )
+    with pytest.raises(errors.DecodingFailure, match=r"^ipam.address: expected"):
+        decode(Worded, {"address": 10}, path="ipam")
+
+
+def test_an_address_may_come_with_or_without_prefix_length() -> None:
+    """Runtimes send both in the capability ips."""
+    sources = Sources(runtime_config={"ips": ["10.0.0.1", "10.0.0.2/24", "::1/64"]})
+
+    assert [str(each) for each in decode(Worded, {}, sources=sources).asked] == [
+        "10.0.0.1",
+        "10.0.0.2/24",
+        "::1/64",
+    ]
+
+
 def test_unknown_arguments_are_ignored() -> None:
     """T: args: unknown ignored / not ignored. Ours need no IgnoreUnknown: Kubernetes' args are fine."""
     sources = Sources(cni_args={"K8S_POD_NAME": "p", "IgnoreUnknown": "0"})

@@ -110,3 +110,14 @@ def test_routes_are_added_one_by_one_or_together() -> None:
     one, two = Route(ip_network("10.0.0.0/8")), Route(ip_network("::/0"))
 
     assert ResultBuilder().route(one).routes((two, one)).build().routes == (one, two, one)
+
+
+def test_expected_addresses_are_compared_with_their_gateways() -> None:
+    """CHECK of an IPAM plugin; a gateway that nobody asks for may be any."""
+    result = Result(ips=(Ip(ADDRESS, GATEWAY), Ip(ip_interface("fd00::5/64"))))
+    result.expect_ips([Ip(ADDRESS), Ip(ADDRESS, GATEWAY)], on="eth0")
+
+    with pytest.raises(errors.CniError, match=r"address 10.1.0.6/16 is missing in prevResult"):
+        result.expect_ips([Ip(ip_interface("10.1.0.6/16"))], on="eth0")
+    with pytest.raises(errors.CniError, match=r"fd00::5/64 on interface eth0: the gateway is None"):
+        result.expect_ips([Ip(ip_interface("fd00::5/64"), ip_address("fd00::1"))], on="eth0")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cnisdk import versions
+from cnisdk import errors, versions
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,14 @@ def test_verbs_came_with_their_versions() -> None:
     assert [v for v in versions.ALL if versions.has_gc(v)] == ["1.1.0"]
     assert [v for v in versions.ALL if versions.has_status(v)] == ["1.1.0"]
     assert [v for v in versions.ALL if not versions.has_many_addresses(v)] == ["0.1.0", "0.2.0"]
+
+
+def test_old_versions_refuse_two_addresses_of_a_family() -> None:
+    """In the words of the Go plugins."""
+    versions.refuse_many_addresses("0.2.0", [4, 6])
+    versions.refuse_many_addresses("0.3.0", [4, 6, 6])
+    with pytest.raises(errors.InvalidConfig) as refused:
+        versions.refuse_many_addresses("0.2.0", iter([6, 4, 6]))
+
+    assert refused.value.msg == "CNI version 0.2.0 does not support more than 1 address per family"
+    assert refused.value.details.startswith("there are 2 of IPv6")

@@ -166,7 +166,7 @@ def test_cni_args_give_way_to_args_cni(host_local: Any) -> None:
         (["10.1.2.2"], 11, "held by container holder interface eth0 since "),
         (["10.1.2.255"], 7, "in no range set"),
         (["10.1.2.0"], 7, "in no range set"),
-        (["10.1.2.999"], 7, 'args.cni.ips: expected an IP address, got "10.1.2.999"'),
+        (["10.1.2.999"], 7, 'args.cni.ips[0]: expected an IP address, got "10.1.2.999"'),
         (["fe80::1%../../x"], 7, "expected an IP address"),
         ("10.1.2.9", 6, "args.cni.ips: expected a list"),
     ],

@@ -1,4 +1,4 @@
-"""Range arithmetic of host-local: what a configuration amounts to, and which address comes next."""
+"""Ranges of addresses: what a configuration amounts to, and which address comes next."""
 
 from collections.abc import Iterable
 from ipaddress import IPv4Address, ip_address, ip_interface
@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cnisdk
-from cnisdk import errors
-from reference_plugins._ranges import RangeConf, RangeSet, range_sets
+from cnisdk import RangeConf, RangeSet, errors, range_sets
 
 
 def conf(subnet: str, start: str = "", end: str = "", gateway: str = "") -> RangeConf:
@@ -165,6 +164,20 @@ def test_membership_is_exact_at_both_edges(
     assert not any(ip_address(each) in found for each in outside)
 
 
+def test_an_address_goes_out_with_prefix_length_and_gateway_of_its_range() -> None:
+    """A result names them; the gateway itself is not offered."""
+    found = one_set(conf("192.0.2.0/24", end="192.0.2.9"), conf("192.0.3.0/25"))
+
+    assert found.ip(ip_address("192.0.3.7")) == cnisdk.Ip(
+        ip_interface("192.0.3.7/25"), ip_address("192.0.3.1")
+    )
+    assert [
+        found.offers(ip_address(f"192.0.{rest}")) for rest in ("2.2", "2.1", "2.10", "3.1")
+    ] == [True, False, False, False]
+    with pytest.raises(ValueError, match=r"192.0.2.10 is not in 192.0.2.1-192.0.2.9,192.0.3.1-"):
+        found.ip(ip_address("192.0.2.10"))
+
+
 # ---- sets ---------------------------------------------------------------------------------------
 
 
@@ -272,6 +285,15 @@ def test_every_usable_address_is_given_once_then_none(
 
     assert usable == given
     assert len(usable) == found.size == found.used([*usable, "lock", "192.0.2.1"])
+
+
+def test_a_set_is_full_when_nothing_can_be_handed_out() -> None:
+    """Whatever else lies in the directory of the taken addresses."""
+    found = one_set(conf("192.0.2.0/29"))
+    taken = [f"192.0.2.{n}" for n in range(2, 7)]
+
+    assert found.is_full([*taken, "lock"])
+    assert not found.is_full([*taken[1:], "lock", "last_reserved_ip.0", "192.0.2.1"])
 
 
 def test_released_addresses_come_round_again_last() -> None:
