@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import cnisdk
 from cnisdk import errors, on
 
@@ -11,16 +9,11 @@ from cnisdk import errors, on
 _LO = "lo"
 
 
-@cnisdk.config
-class LoopbackConf(cnisdk.NetConf):
-    """Configuration of the loopback plugin: none beyond the common keys."""
-
-
-class Loopback(cnisdk.Plugin[LoopbackConf]):
-    """Bring up the loopback interface of a container."""
+class Loopback(cnisdk.Plugin[cnisdk.NetConf]):
+    """Bring up the loopback interface of a container; there are no keys beyond the common ones."""
 
     @on.add
-    def attach(self, op: cnisdk.Add[LoopbackConf]) -> cnisdk.Result:
+    def attach(self, op: cnisdk.Add[cnisdk.NetConf]) -> cnisdk.Result:
         """Set lo up; the interface is always lo, whatever CNI_IFNAME says."""
         if not op.netns.expect_link(_LO).up:
             # The tag says on whose behalf lo is up, so that DEL does not take it from others.
@@ -38,20 +31,19 @@ class Loopback(cnisdk.Plugin[LoopbackConf]):
             return op.prev_result
         res = op.result()
         lo = res.interface(op.netns.interface(_LO))
-        for version in (4, 6):
-            first = next((each for each in addresses if each.version == version), None)
-            if first is not None:
-                res.ip(first, on=lo)
+        firsts = {each.version: each for each in reversed(addresses)}
+        for _, first in sorted(firsts.items()):
+            res.ip(first, on=lo)
         return res.build()
 
     @on.delete
-    def detach(self, op: cnisdk.Del[LoopbackConf]) -> None:
+    def detach(self, op: cnisdk.Del[cnisdk.NetConf]) -> None:
         """Set lo down, if it was this attachment that set it up."""
         if op.netns is not None:
             self._take_down(op.netns, op.attachment)
 
     @on.check
-    def verify(self, op: cnisdk.Check[LoopbackConf]) -> None:
+    def verify(self, op: cnisdk.Check[cnisdk.NetConf]) -> None:
         """Check that lo is up and has the addresses ADD reported."""
         op.netns.expect_link(_LO, up=True)
         for ip in op.prev_result.ips_of(_LO, op.netns.path):
@@ -61,7 +53,7 @@ class Loopback(cnisdk.Plugin[LoopbackConf]):
     def _take_down(
         netns: cnisdk.Namespace,
         attachment: cnisdk.Attachment,
-        before: Sequence[cnisdk.IpInterface] | None = None,
+        before: list[cnisdk.IpInterface] | None = None,
     ) -> None:
         lo = netns.link(_LO)
         if lo is None or not attachment.owns(lo.alias):
