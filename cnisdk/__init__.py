@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         ResultBuilder,
         Route,
     )
+    from cnisdk._store._json_file import JsonFile
     from cnisdk._store._layout import Holder
     from cnisdk._store._locked_reservations import AddressTaken, Held, LockedReservations
     from cnisdk._store._records import Record, Store
@@ -69,7 +70,8 @@ _HOME = {
     "IpInterface": "_result", "IpNetwork": "_result", "Result": "_result",
     "ResultBuilder": "_result", "Route": "_result",
     "AddressTaken": "_store._locked_reservations", "Held": "_store._locked_reservations",
-    "Holder": "_store._layout", "LockedReservations": "_store._locked_reservations",
+    "Holder": "_store._layout", "JsonFile": "_store._json_file",
+    "LockedReservations": "_store._locked_reservations",
     "Record": "_store._records", "Reservations": "_store._reservations",
     "Store": "_store._records",
 }  # fmt: skip
@@ -100,6 +102,7 @@ __all__ = [
     "IpNetwork",
     "IpamConf",
     "IpamPlugin",
+    "JsonFile",
     "KernelRoute",
     "Link",
     "LinkSettings",

@@ -71,11 +71,11 @@ def decode_leniently(
     Returns:
         The configuration, or None when a required key is missing or defective; and the defects.
     """
-    values, problems = _read_fields(cls, body, sources)
-    for failed in _failed_fields(cls, values):
+    values, spellings, problems = _read_fields(cls, body, sources)
+    for failed in _failed_fields(cls, values, spellings):
         problems.append(failed)
         for field in attrs.fields(cast("Any", cls)):
-            if field.default is not attrs.NOTHING and _spelling(field) == failed.path:
+            if field.default is not attrs.NOTHING and spellings.get(field.name) == failed.path:
                 values.pop(field.name, None)
     problems = Problems(problems).below(path)
     try:
@@ -90,13 +90,13 @@ def decode_leniently(
 
 
 def _structured(cls: type[_T], body: object, sources: Sources | None) -> _T:
-    values, problems = _read_fields(cls, body, sources)
+    values, spellings, problems = _read_fields(cls, body, sources)
     if problems:
         raise Problems(problems)
     try:
         return cls(**values)
     except (TypeError, ValueError, errors.CniError) as failure:
-        failed = _failed_fields(cls, values)
+        failed = _failed_fields(cls, values, spellings)
         raise (Problems(failed) if failed else _of_class(failure)) from None
 
 
@@ -116,14 +116,16 @@ def _spelling(field: attrs.Attribute[Any]) -> str:
 
 def _read_fields(
     cls: type, body: object, sources: Sources | None
-) -> tuple[dict[str, Any], list[Problem]]:
+) -> tuple[dict[str, Any], dict[str, str], list[Problem]]:
+    """The values by field, where each comes from, and the defects."""
     if not isinstance(body, Mapping):
-        return {}, [Problem("", expected("an object", body), errors.DecodingFailure)]
+        return {}, {}, [Problem("", expected("an object", body), errors.DecodingFailure)]
     given = cast("Mapping[str, Any]", body)
     folded: dict[str, tuple[str, Any]] = {}
     for name, value in given.items():
         folded[name.lower()] = (name, value)  # The later one wins, as in Go.
     values: dict[str, Any] = {}
+    spellings: dict[str, str] = {}
     problems: list[Problem] = []
     known: set[str] = set()
     for field, hook in _fields(cls):
@@ -138,6 +140,7 @@ def _read_fields(
         found = [each for each in found if each[1] is not None]
         if found:
             spelling, value, is_text = found[-1]
+            spellings[field.name] = spelling
             try:
                 values[field.name] = from_text(value, field.type) if is_text else hook(value)
             except Problems as failure:
@@ -150,7 +153,7 @@ def _read_fields(
             for name, value in given.items()
             if name.lower() not in known | PROTOCOL_KEYS and not name.startswith("cni.dev/")
         ]
-    return values, problems
+    return values, spellings, problems
 
 
 def _worded(problems: list[Problem], refusal: str) -> list[Problem]:
@@ -185,14 +188,17 @@ def _outer(arg: str, capability: str, sources: Sources) -> list[tuple[str, Any, 
     return found
 
 
-def _failed_fields(cls: type, values: Mapping[str, Any]) -> list[Problem]:
+def _failed_fields(
+    cls: type, values: Mapping[str, Any], spellings: Mapping[str, str]
+) -> list[Problem]:
     """attrs stops at the first field that fails and does not say which it was."""
     problems: list[Problem] = []
     for field in attrs.fields(cast("Any", cls)):
         if field.name not in values:
             continue
         # Validators name the field in their message; it should be the operator's name for it.
-        spelled = field.evolve(name=_spelling(field))
+        spelling = spellings[field.name]
+        spelled = field.evolve(name=spelling)
         try:
             value = values[field.name]
             if field.converter is not None:
@@ -200,10 +206,10 @@ def _failed_fields(cls: type, values: Mapping[str, Any]) -> list[Problem]:
             if field.validator is not None:
                 field.validator(None, spelled, value)
         except errors.CniError as failure:
-            problems += _of_class(failure).below(_spelling(field))
+            problems += _of_class(failure).below(spelling)
         except (ArithmeticError, TypeError, ValueError) as failure:
             message = str(failure.args[0]) if failure.args else type(failure).__name__
-            problems.append(Problem(_spelling(field), message))
+            problems.append(Problem(spelling, message))
         except AttributeError:
             continue  # It looks at the whole instance: the class will say what is wrong.
     return problems

@@ -45,13 +45,13 @@ class TuningConf(cnisdk.NetConf):
     """Settings below net. and their values; IFNAME stands for the interface."""
     mac: str | None = attrs.field(default=None, validator=_validators.station)
     """Hardware address."""
-    promisc: bool = False
+    promisc: bool = cnisdk.key(default=False, arg="promisc")
     """Receive all packets."""
-    mtu: int = attrs.field(default=0, validator=_validators.mtu)
+    mtu: int = cnisdk.key(default=0, arg="mtu", validator=_validators.mtu)
     """MTU in bytes; 0 to leave it."""
-    tx_queue_length: int | None = cnisdk.key("txQLen", default=None, validator=_queue)
+    tx_queue_length: int | None = cnisdk.key("txQLen", default=None, arg="txQLen", validator=_queue)
     """Length of the transmit queue, in packets."""
-    allmulti: bool | None = None
+    allmulti: bool | None = cnisdk.key(default=None, arg="allmulti")
     """Receive all multicast packets."""
     data_dir: str = _DATA_DIR
     """Where the original settings are kept until DEL."""
@@ -68,21 +68,6 @@ class TuningConf(cnisdk.NetConf):
         validator=_no_repetition,
         description="Further settings, which win over those of the key.",
     )
-    arg_promisc: bool | None = cnisdk.arg(
-        "promisc", default=None, description="Receive all packets."
-    )
-    arg_mtu: int = cnisdk.arg(
-        "mtu", default=0, validator=_validators.mtu, description="MTU in bytes."
-    )
-    arg_tx_queue_length: int | None = cnisdk.arg(
-        "txQLen",
-        default=None,
-        validator=_queue,
-        description="Length of the transmit queue, in packets.",
-    )
-    arg_allmulti: bool | None = cnisdk.arg(
-        "allmulti", default=None, description="Receive all multicast packets."
-    )
 
     @property
     def sysctls(self) -> dict[str, str]:
@@ -93,13 +78,11 @@ class TuningConf(cnisdk.NetConf):
     def attributes(self) -> dict[str, Any]:
         """The attributes to change, by their names in the configuration."""
         wanted = {
-            "mac": self.runtime_mac or self.mac,
-            "promisc": (self.promisc if self.arg_promisc is None else self.arg_promisc) or None,
-            "mtu": self.arg_mtu or self.mtu or None,
-            "allmulti": self.allmulti if self.arg_allmulti is None else self.arg_allmulti,
-            "txQLen": self.tx_queue_length
-            if self.arg_tx_queue_length is None
-            else self.arg_tx_queue_length,
+            "mac": _plain(self.runtime_mac or self.mac or "") or None,
+            "promisc": self.promisc or None,
+            "mtu": self.mtu or None,
+            "allmulti": self.allmulti,
+            "txQLen": self.tx_queue_length,
         }
         return {name: value for name, value in wanted.items() if value is not None}
 
@@ -117,7 +100,7 @@ class Tuning(cnisdk.ChainedPlugin[TuningConf]):
             return op.prev_result
         link = op.netns.expect_link(op.ifname)
         found: dict[str, Any] = {name: getattr(link, _ATTRIBUTES[name]) for name in wanted}
-        found["sysctl"] = {path: _read_sysctl(op.netns, path) for path in settings}
+        found["sysctl"] = {path: op.netns.expect_sysctl(path) for path in settings}
         saved = _originals.first(cfg.data_dir, op.attachment, link.index, found)
         op.on_rollback(_originals.remove, cfg.data_dir, op.attachment)
         op.on_rollback(_restore, op.netns, op.ifname, saved)
@@ -144,7 +127,7 @@ class Tuning(cnisdk.ChainedPlugin[TuningConf]):
     def verify(self, op: cnisdk.Check[TuningConf]) -> None:
         """Compare sysctls and attributes with the configuration."""
         for path, wanted in _settings(op.config, op.ifname).items():
-            found = _read_sysctl(op.netns, path)
+            found = op.netns.expect_sysctl(path)
             if found.split() != wanted.split():
                 raise errors.CniError(
                     f'Error: Tuning configured sysctl {path} is "{found}", not "{wanted}"'
@@ -152,7 +135,7 @@ class Tuning(cnisdk.ChainedPlugin[TuningConf]):
         link = op.netns.expect_link(op.ifname)
         for name, wanted in op.config.attributes.items():
             found = getattr(link, _ATTRIBUTES[name])
-            if found != (_plain(wanted) if name == "mac" else wanted):
+            if found != wanted:
                 raise errors.CniError(
                     f"Error: Tuning configured {name} of {op.ifname} is {found}, not {wanted}"
                 )
@@ -201,13 +184,6 @@ def _refuse_forbidden(cfg: TuningConf) -> None:
             )
 
 
-def _read_sysctl(netns: cnisdk.Namespace, path: str) -> str:
-    value = netns.sysctl(path)
-    if value is None:
-        raise errors.InvalidConfig(f"sysctl: {path} does not exist in {netns}")
-    return value
-
-
 def _apply(netns: cnisdk.Namespace, ifname: str, values: Mapping[str, Any]) -> None:
     changes = {_ATTRIBUTES[name]: value for name, value in values.items() if name in _ATTRIBUTES}
     if changes:
@@ -222,17 +198,12 @@ def _restore(netns: cnisdk.Namespace, ifname: str, saved: Mapping[str, Any]) -> 
 
 def _with_changes(op: cnisdk.ChainedAdd[TuningConf], wanted: Mapping[str, Any]) -> cnisdk.Result:
     """prevResult with what is different now, so that CHECK of earlier plugins finds it."""
-    prev = op.prev_result
-    changes: dict[str, Any] = {}
-    if "mac" in wanted:
-        changes["mac"] = _plain(wanted["mac"])
-    if "mtu" in wanted:
-        changes["mtu"] = wanted["mtu"]
+    changes = {name: value for name, value in wanted.items() if name in {"mac", "mtu"}}
     interfaces = tuple(
         attrs.evolve(each, **changes) if each.name == op.ifname and each.sandbox else each
-        for each in prev.interfaces
+        for each in op.prev_result.interfaces
     )
-    return attrs.evolve(prev, interfaces=interfaces)
+    return attrs.evolve(op.prev_result, interfaces=interfaces)
 
 
 def _plain(mac: str) -> str:

@@ -139,6 +139,20 @@ class Space:
         with self._named(f"sysctl {name}"):
             return self.kernel.sysctl(_sysctl_path(name))
 
+    def expect_sysctl(self, name: str) -> str:
+        """A value below /proc/sys/net that a configuration names.
+
+        Args:
+            name: As for `sysctl`.
+
+        Raises:
+            errors.InvalidConfig: the kernel has no such setting (code 7).
+        """
+        value = self.sysctl(name)
+        if value is None:
+            raise errors.InvalidConfig(f"sysctl: {name} does not exist in {self}")
+        return value
+
     def set_sysctl(self, name: str, value: str, *, required: bool = True) -> None:
         """Write a value below /proc/sys/net, unless it is that already.
 

@@ -223,6 +223,25 @@ def test_error_names_key_and_value_in_the_operators_spelling(
     assert caught.value.code == code
 
 
+def test_a_value_that_fails_a_validator_is_named_by_where_it_comes_from() -> None:
+    """The operator looks into args, not for a key that is not there."""
+
+    @cnisdk.config
+    class Limited(cnisdk.NetConf):
+        mtu: int = cnisdk.key(default=0, arg="mtu", validator=attrs.validators.ge(0))
+
+    for sources, where in (
+        (Sources(), "mtu"),
+        (Sources(cni_args={"MTU": "-1"}), "CNI_ARGS MTU"),
+        (Sources(args_cni={"mtu": -1}), "args.cni.mtu"),
+    ):
+        with pytest.raises(errors.InvalidConfig, match=f"^{where}: '{where}' must be >= 0"):
+            decode(Limited, {"mtu": -1}, sources=sources)
+        lenient, (problem,) = decode_leniently(Limited, {"mtu": -1}, sources=sources)
+        assert lenient is not None
+        assert (lenient.mtu, problem.path) == (0, where)
+
+
 def test_all_defects_are_reported_at_once() -> None:
     """One error: the first decides the code, the others are in the details."""
     with pytest.raises(errors.DecodingFailure) as caught:

@@ -43,6 +43,17 @@ def test_a_sysctl_given_twice_is_refused(verb: str, keys: str) -> None:
     assert "cannot open network namespace" in call(verb, f'"sysctl": {TWO}')
 
 
+@pytest.mark.parametrize("where", ["", "args.cni."])
+@pytest.mark.parametrize(("key", "value"), [("mtu", 67), ("txQLen", -1)])
+def test_a_bad_attribute_is_named_by_its_path(where: str, key: str, value: int) -> None:
+    """All keys may come in args.cni."""
+    keys = f'"{key}": {value}'
+    message = call("ADD", f'"args": {{"cni": {{{keys}}}}}' if where else keys)
+
+    assert message.startswith(f"{where}{key}: must be ")
+    assert message.endswith(f", got {value}")
+
+
 def test_del_does_not_mind() -> None:
     """Design section 3: DEL and GC survive any other defect of the configuration."""
     assert call("DEL", f'"sysctl": {TWICE}') == ""
