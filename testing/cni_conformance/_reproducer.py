@@ -21,7 +21,10 @@ _ENTER = """\
 # Everything happens in namespaces that end with the script.
 if [ -z "${CNI_REPRODUCER:-}" ]; then
     [ "$(id -u)" = 0 ] || map=--map-root-user
-    exec env CNI_REPRODUCER=1 unshare ${map:-} --net --mount --propagation private sh "$0"
+    # Processes too, where a new /proc may be mounted: what the script starts ends with it then.
+    own="--pid --fork --kill-child --mount-proc"
+    unshare ${map:-} $own true 2>/dev/null || own=
+    exec env CNI_REPRODUCER=1 unshare ${map:-} $own --net --mount --propagation private sh "$0"
 fi
 export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /var/lib && mkdir -p /run/netns
