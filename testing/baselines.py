@@ -81,7 +81,7 @@ def page(title: str, date: str, reports: list[Report], explanations: dict[str, A
     lines = [
         f"# {title}",
         "",
-        f"{date}, cni-conformance {reports[0].suite_version}, kernel {reports[0].kernel}. Each failure was read in the transcript of its run, and repeated outside the suite by its shell script; where a second call has to strike at one moment, the script may need several tries.",
+        f"{date}, cni-conformance {reports[0].suite_version}, {kernels(reports)}. Each failure was read in the transcript of its run, and repeated outside the suite by its shell script; where a second call has to strike at one moment, the script may need several tries.",
         "",
         "| plugin | versions | must | should | field, sec | requirements tested |",
         "|---|---|---|---|---|---|",
@@ -108,6 +108,17 @@ def page(title: str, date: str, reports: list[Report], explanations: dict[str, A
         if who:
             lines += section(name, requirement, who, reports, explanations)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def kernels(reports: list[Report]) -> str:
+    """On which kernel the plugins ran: the one most ran on, then the others."""
+    plugins: dict[str, list[str]] = {}
+    for each in reports:
+        plugins.setdefault(each.kernel, []).append(each.plugin.name)
+    first, *others = sorted(plugins, key=lambda kernel: -len(plugins[kernel]))
+    return f"kernel {first}" + "".join(
+        f" ({', '.join(plugins[other])}: {other})" for other in others
+    )
 
 
 def section(
