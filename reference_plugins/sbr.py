@@ -4,23 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address, ip_network
-from typing import Any
 
 import attrs
 
 import cnisdk
 from cnisdk import errors, on
+from reference_plugins import _source_routes
 from reference_plugins._claims import Claims
 
 
 _CLAIMS = Claims("sbr")
 _FIRST_TABLE = 100
-_MAIN_TABLE = 254
 _KERNELS_TABLES = {253, 254, 255}
-_SCOPE_LINK = 253
-_PROTOCOL_STATIC = 4
-"""Marks the routes that were in no table before, so that DEL can tell them from those it puts back."""
-_DEFAULT = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
 
 
 def _at_most_one_of_a_family(_: object, _field: object, value: tuple[str, ...]) -> None:
@@ -87,7 +82,9 @@ class Sbr(cnisdk.ChainedPlugin[SbrConf]):
             if op.config.table is not None:
                 return op.prev_result
             routes = op.netns.routes(op.ifname)
-            op.netns.set_routes(op.ifname, _rearranged(op.config, op.prev_result, routes, tables))
+            op.netns.set_routes(
+                op.ifname, _source_routes.rearranged(op.config, op.prev_result, routes, tables)
+            )
         return _with_gateways(op.config, op.prev_result, ips)
 
     @on.delete
@@ -103,7 +100,7 @@ class Sbr(cnisdk.ChainedPlugin[SbrConf]):
             tables = {each.table for each in rules}
             if link and tables and op.config.table is None:
                 routes = op.netns.routes(op.ifname)
-                op.netns.set_routes(op.ifname, _put_back(routes, tables))
+                op.netns.set_routes(op.ifname, _source_routes.put_back(routes, tables))
             op.netns.remove_policy_rules(rules)
 
     @on.check
@@ -123,12 +120,12 @@ class Sbr(cnisdk.ChainedPlugin[SbrConf]):
                 wanted += (
                     [subnet] if ip.address.network.prefixlen < ip.address.max_prefixlen else []
                 )
-                wanted += _added(cfg, prev, ip, found[0].table)
+                wanted += _source_routes.added(cfg, prev, ip, found[0].table)
         if prev.interface(op.ifname, op.netns.path):
             op.netns.expect(prev, op.ifname)
         routes = op.netns.routes(op.ifname)
         for each in wanted:
-            if not any(_serves(route, each) for route in routes):
+            if not any(_source_routes.serves(route, each) for route in routes):
                 raise errors.CniError(
                     f"the route to {each.dst} in table {each.table} is missing in {op.netns}",
                     details=f"by {each.gw}" if each.gw else f"from {each.src}",
@@ -165,72 +162,6 @@ def _rules_of(
     if table is not None:
         return [each for each in found if each.table == table]
     return [each for each in found if each.table not in _KERNELS_TABLES]
-
-
-def _rearranged(
-    cfg: SbrConf,
-    result: cnisdk.Result,
-    routes: list[cnisdk.KernelRoute],
-    tables: Mapping[cnisdk.Ip, int],
-) -> list[cnisdk.KernelRoute]:
-    """All routes of the interface, with those of the main table in the addresses' tables."""
-    main = [each for each in routes if each.table == _MAIN_TABLE and not _is_added(each)]
-    wanted = [each for each in routes if each.table != _MAIN_TABLE]
-    if cfg.add_source_hints:
-        wanted += [each for each in main if each.dst.version == 4 and each.scope == _SCOPE_LINK]
-    for ip, table in tables.items():
-        wanted += [attrs.evolve(each, table=table) for each in main if _follows(each, ip)]
-        for new in _added(cfg, result, ip, table):
-            same = [each for each in wanted if (each.table, each.dst) == (new.table, new.dst)]
-            if not any(_serves(each, new) for each in same):
-                wanted = [each for each in wanted if each not in same or not new.gw] + [new]
-    return wanted
-
-
-def _serves(route: cnisdk.KernelRoute, wanted: cnisdk.KernelRoute) -> bool:
-    """Whether a route that is there does what one that is wanted would."""
-    same = (route.table, route.dst) == (wanted.table, wanted.dst)
-    return same and wanted.gw in {None, route.gw} and wanted.src in {None, route.src}
-
-
-def _follows(route: cnisdk.KernelRoute, ip: cnisdk.Ip) -> bool:
-    """Whether a route goes with an address: by source, by gateway, or because it has neither."""
-    ends = [each for each in (route.src, route.gw) if each is not None]
-    return not ends or any(each in ip.address.network for each in ends)
-
-
-def _added(
-    cfg: SbrConf, result: cnisdk.Result, ip: cnisdk.Ip, table: int
-) -> list[cnisdk.KernelRoute]:
-    """What there was in no table: a default route, and the subnet's with a hint."""
-    found: list[cnisdk.KernelRoute] = []
-    defaults = [each.gw for each in result.routes if each.dst == _DEFAULT[ip.version]]
-    own = [each for each in defaults if each in ip.address.network]
-    gw = cfg.gateway.get(ip.version) or (own[0] if own else ip.gateway)
-    if gw is not None:
-        found.append(_static(_DEFAULT[ip.version], gw=gw, table=table))
-    if cfg.add_source_hints:
-        scope = _SCOPE_LINK if ip.version == 4 else 0
-        found.append(_static(ip.address.network, src=ip.address.ip, scope=scope))
-    return found
-
-
-def _static(dst: cnisdk.IpNetwork, **keys: Any) -> cnisdk.KernelRoute:
-    return cnisdk.KernelRoute(dst=dst, protocol=_PROTOCOL_STATIC, **keys)
-
-
-def _put_back(routes: list[cnisdk.KernelRoute], tables: set[int]) -> list[cnisdk.KernelRoute]:
-    """The routes as they were before ADD, as far as can be told."""
-    kept = [
-        each for each in routes if not (each.table in {*tables, _MAIN_TABLE} and _is_added(each))
-    ]
-    return [
-        attrs.evolve(each, table=_MAIN_TABLE) if each.table in tables else each for each in kept
-    ]
-
-
-def _is_added(route: cnisdk.KernelRoute) -> bool:
-    return route.protocol == _PROTOCOL_STATIC
 
 
 def _with_gateways(cfg: SbrConf, result: cnisdk.Result, ips: Iterable[cnisdk.Ip]) -> cnisdk.Result:
