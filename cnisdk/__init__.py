@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cnisdk._log import Log
     from cnisdk._names import Attachment
     from cnisdk._net import Link, Namespace, Veth
+    from cnisdk._net._host_port import HostPort
     from cnisdk._net._link_settings import LinkSettings
     from cnisdk._net._rate_limit import RateLimit
     from cnisdk._net._rules import FoundRule, Rule, RuleTable
@@ -57,7 +58,7 @@ _HOME = {
     "Delegate": "_ipam",
     "Log": "_log",
     "Attachment": "_names",
-    "FoundRule": "_net._rules", "KernelRoute": "_net._types", "Link": "_net",
+    "FoundRule": "_net._rules", "HostPort": "_net._host_port", "KernelRoute": "_net._types", "Link": "_net",
     "LinkSettings": "_net._link_settings", "Namespace": "_net", "PolicyRule": "_net._types",
     "RateLimit": "_net._rate_limit",
     "Rule": "_net._rules", "RuleTable": "_net._rules", "Veth": "_net",
@@ -95,6 +96,7 @@ __all__ = [
     "Gc",
     "Held",
     "Holder",
+    "HostPort",
     "Interface",
     "Ip",
     "IpAddress",

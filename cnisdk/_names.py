@@ -14,6 +14,7 @@ from cnisdk._problems import shown
 
 
 _IDENTIFIER = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*")
+_TAG = r"\S+, net: (?P<network>.+), if: (?P<ifname>.+), id: (?P<container_id>.*)"
 _IFNAME_BYTES = 15  # IFNAMSIZ less the terminating zero
 
 
@@ -126,6 +127,15 @@ class Attachment:
         network, dash, instance = key.partition("-")
         hashes = network + instance
         return bool(comma and dash) and len(hashes) == 32 and hashes.isalnum()
+
+    @classmethod
+    def from_tag(cls, text: str) -> Attachment | None:
+        """Whose an owner tag found in the kernel is, for messages; None when it is no tag.
+
+        A tag has room for 128 bytes, so the container id may have been cut.
+        """
+        found = re.fullmatch(_TAG, text) if cls.is_tag(text) else None
+        return cls(**found.groupdict()) if found else None
 
     def __str__(self) -> str:
         return f"{self.container_id}/{self.ifname} on {self.network}"

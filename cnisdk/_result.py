@@ -172,6 +172,21 @@ class Result:
         }
         return tuple(ip for ip in self.ips if ip.interface in wanted)
 
+    def container_addresses(self, name: str) -> dict[int, IpInterface]:
+        """The first address of each family (4 and 6) that a container's interface has.
+
+        Args:
+            name: The interface's name in the container. Addresses that name no interface are its own.
+        """
+        found: dict[int, IpInterface] = {}
+        for ip in self.ips:
+            place = None
+            if ip.interface is not None and 0 <= ip.interface < len(self.interfaces):
+                place = self.interfaces[ip.interface]
+            if place is None or (place.name == name and place.sandbox):
+                found.setdefault(ip.version, ip.address)
+        return found
+
     def expect_ips(self, ips: Iterable[Ip], *, on: str) -> None:
         """Compare the addresses with those that an IPAM plugin would give now (CHECK).
 

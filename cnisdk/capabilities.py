@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 from cnisdk._config import config
 from cnisdk._result import IpNetwork
+
+
+PROTOCOLS = ("tcp", "udp", "sctp")
+"""What a port mapping's protocol may be, in lower case."""
+_LAST_PORT = 65535
 
 
 @config
@@ -18,6 +25,20 @@ class PortMapping:
     """tcp, udp or sctp."""
     host_ip: str = ""
     """Address on the host the mapping is bound to; "" for all."""
+
+    def __attrs_post_init__(self) -> None:
+        for what, port in (("container", self.container_port), ("host", self.host_port)):
+            if not 0 < port <= _LAST_PORT:
+                raise ValueError(f"Invalid {what} port number: {port}; must be 1 to {_LAST_PORT}")
+        if self.proto not in PROTOCOLS:
+            raise ValueError(f'protocol: must be tcp, udp or sctp, got "{self.protocol}"')
+        if self.host_ip:
+            ip_address(self.host_ip)
+
+    @property
+    def proto(self) -> str:
+        """The protocol in lower case."""
+        return self.protocol.lower()
 
 
 @config

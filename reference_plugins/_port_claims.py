@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
-from ipaddress import ip_address
 
 import attrs
 
 import cnisdk
 from cnisdk import errors
 from reference_plugins import _portmap_iptables, _portmap_nft
-from reference_plugins._port_mapping import PROTOCOLS, Forward, Place
-
-
-_TAG = re.compile(r"\S+, net: (?P<net>.+), if: (?P<ifname>.+), id: (?P<id>.*)")
-_ADDRESSES = ("ip daddr", "ip6 daddr")
+from reference_plugins._port_mapping import Forward
 
 
 @attrs.frozen
 class Claim:
     """A port and who holds it."""
 
-    place: Place
+    place: cnisdk.HostPort
     to: str
     """The container's address."""
     holder: str
@@ -83,26 +77,12 @@ def _claims(
         tag = next((r.comment for r in rules if attachment.is_tag(r.comment)), "")
         mine = attachment.owns(tag) if tag else entry.target in where.own_chains or by_go(entry)
         for rule in (entry, *rules):
-            if found := forwarded(rule):
+            if found := cnisdk.HostPort.forwarded_by(rule):
                 yield Claim(*found, _holder(tag, entry.comment), mine)
 
 
-def forwarded(rule: cnisdk.FoundRule) -> tuple[Place, str] | None:
-    """The port a rule forwards, and the container's address; None for a rule that does not."""
-    address, port, proto, to = None, 0, "", ""
-    for statement in rule.text:
-        what, _, value = statement.rpartition(" == " if " == " in statement else " to ")
-        if what in _ADDRESSES and "/" not in value:
-            address = ip_address(value)
-        elif what.endswith(" dport") and what.partition(" ")[0] in PROTOCOLS:
-            proto, port = what.partition(" ")[0], int(value)
-        elif what == "dnat":
-            to = value.rpartition(":")[0].strip("[]")
-    return (Place(proto, port, address), to) if to and port else None
-
-
 def _holder(tag: str, comment: str) -> str:
-    found = _TAG.fullmatch(tag)
-    if found:
-        return f"container {found['id']}, interface {found['ifname']}, network {found['net']}"
-    return comment or "a rule without a name"
+    owner = cnisdk.Attachment.from_tag(tag)
+    if owner is None:
+        return comment or "a rule without a name"
+    return f"container {owner.container_id}, interface {owner.ifname}, network {owner.network}"

@@ -9,13 +9,12 @@ from typing import Any
 import attrs
 
 import cnisdk
-from cnisdk import errors, on
+from cnisdk import capabilities, errors, on
 from reference_plugins import _port_claims, _portmap_iptables, _portmap_nft
-from reference_plugins._port_mapping import Forward, Mapping, Place
+from reference_plugins._port_mapping import Forward
 
 
 _LAYOUTS: dict[str, Any] = {"nftables": _portmap_nft, "iptables": _portmap_iptables}
-_VERSIONS = (4, 6)
 
 
 def _backend(_: object, _field: object, value: str | None) -> None:
@@ -51,8 +50,8 @@ class PortmapConf(cnisdk.NetConf):
     """iptables: the bit of the packet mark that asks for masquerading, 0 to 31; 13 by default."""
     external_set_mark_chain: str | None = attrs.field(default=None, validator=_line)
     """iptables: the chain of somebody else who sets a mark and masquerades by it."""
-    port_mappings: Sequence[Mapping] = cnisdk.capability(
-        "portMappings", factory=list[Mapping], description="The ports to forward."
+    port_mappings: Sequence[capabilities.PortMapping] = cnisdk.capability(
+        "portMappings", factory=list[capabilities.PortMapping], description="The ports to forward."
     )
 
     def __attrs_post_init__(self) -> None:
@@ -87,18 +86,12 @@ class PortmapConf(cnisdk.NetConf):
         Raises:
             errors.CniError: the interface has no address.
         """
-        found: dict[int, cnisdk.IpInterface] = {}
-        for ip in prev.ips:
-            place = None
-            if ip.interface is not None and 0 <= ip.interface < len(prev.interfaces):
-                place = prev.interfaces[ip.interface]
-            if place is None or (place.name == ifname and place.sandbox):
-                found.setdefault(ip.version, ip.address)
+        found = prev.container_addresses(ifname)
         if not found:
             raise errors.CniError(
                 f"portMappings: prevResult has no address of {ifname} to forward to"
             )
-        return [Forward(found[v], self.port_mappings) for v in _VERSIONS if v in found]
+        return [Forward(found[v], self.port_mappings) for v in sorted(found)]
 
 
 class Portmap(cnisdk.ChainedPlugin[PortmapConf]):
@@ -139,7 +132,7 @@ class Portmap(cnisdk.ChainedPlugin[PortmapConf]):
             op.attachment, _places(op.attachment), also=by_go, containing=op.container_id
         )
         for rule in gone:
-            if found := _port_claims.forwarded(rule):
+            if found := cnisdk.HostPort.forwarded_by(rule):
                 place, old = found
                 _forget(op, 6 if rule.family == "ip6" else 4, place, old=ip_address(old))
 
@@ -212,7 +205,7 @@ def _route_localnet(link: str) -> str:
 def _forget(
     op: cnisdk.Add[PortmapConf] | cnisdk.Del[PortmapConf],
     version: int,
-    place: Place,
+    place: cnisdk.HostPort,
     *,
     new: cnisdk.IpAddress | None = None,
     old: cnisdk.IpAddress | None = None,

@@ -135,6 +135,20 @@ def test_owner_tag_fits_and_is_recognised(network: str, container: str, ifname: 
     assert '"' not in attachment.owner_tag
 
 
+def test_an_owner_tag_tells_whose_it_is() -> None:
+    """As far as it has room; other comments are nobody's."""
+    attachment = Attachment("my net", "c1", "eth0")
+    long = Attachment("mynet", "c" * 200, "eth0")
+    cut = Attachment.from_tag(long.owner_tag)
+
+    assert Attachment.from_tag(attachment.owner_tag) == attachment
+    assert cut is not None
+    assert (cut.network, cut.ifname) == ("mynet", "eth0")
+    assert long.container_id.startswith(cut.container_id)
+    for text in ("", "dnat name: x", f"{attachment.key}, net: ", attachment.owner_tag[5:]):
+        assert Attachment.from_tag(text) is None
+
+
 def test_attachments_that_join_to_the_same_text_have_different_keys() -> None:
     """Network a-b with container c is not network a with container b-c (W-LIB-16's trap)."""
     keys = {

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 import cnisdk
-from cnisdk import FoundRule
+from cnisdk import FoundRule, HostPort
+from cnisdk.capabilities import PortMapping
 from reference_plugins import _portmap_iptables, _portmap_nft
-from reference_plugins._port_claims import forwarded
-from reference_plugins._port_mapping import Forward, Mapping, Place
+from reference_plugins._port_mapping import Forward
 from reference_plugins.portmap import PortmapConf
 
 
@@ -35,7 +35,7 @@ MIX: list[dict[str, Any]] = [
 
 
 def conf(**keys: Any) -> PortmapConf:
-    return PortmapConf(port_mappings=[Mapping(**each) for each in MIX], **keys)
+    return PortmapConf(port_mappings=[PortMapping(**each) for each in MIX], **keys)
 
 
 def rules(layout: Any, address: str, **keys: Any) -> list[str]:
@@ -75,6 +75,22 @@ def test_addresses_are_those_of_the_interface() -> None:
     ]
     bare = cnisdk.Result((), (cnisdk.Ip(ip_interface("10.0.0.2/24")),))
     assert [str(each.container) for each in conf().forwards(bare, "eth0")] == ["10.0.0.2/24"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "complaint"),
+    [
+        ({"host_port": 0}, "Invalid host port number: 0; must be 1 to 65535"),
+        ({"container_port": 65536}, "Invalid container port number: 65536"),
+        ({"protocol": "icmp"}, 'protocol: must be tcp, udp or sctp, got "icmp"'),
+        ({"host_ip": "here"}, "here"),
+    ],
+)
+def test_a_mapping_that_makes_no_sense_is_refused(keys: dict[str, Any], complaint: str) -> None:
+    """For every plugin that takes the capability."""
+    assert PortMapping(host_port=80, container_port=80, protocol="TCP").proto == "tcp"
+    with pytest.raises(ValueError, match=complaint):
+        PortMapping(**{"host_port": 80, "container_port": 80, **keys})
 
 
 @pytest.mark.parametrize(("network", "cid"), [("test", "c" * 200), ("mycontainer", "1")])
@@ -155,30 +171,30 @@ def test_mark_of_a_bit(bit: int) -> None:
 
 
 def test_places_overlap() -> None:
-    one = Place("tcp", 80, None)
-    local = Place("tcp", 80, ip_address("127.0.0.1"))
+    one = HostPort("tcp", 80, None)
+    local = HostPort("tcp", 80, ip_address("127.0.0.1"))
 
     assert one.overlaps(local)
     assert local.overlaps(one)
     assert local.overlaps(local)
-    assert not local.overlaps(Place("tcp", 80, ip_address("127.0.0.2")))
-    assert not one.overlaps(Place("udp", 80, None))
-    assert not one.overlaps(Place("tcp", 81, None))
+    assert not local.overlaps(HostPort("tcp", 80, ip_address("127.0.0.2")))
+    assert not one.overlaps(HostPort("udp", 80, None))
+    assert not one.overlaps(HostPort("tcp", 81, None))
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (("tcp dport == 80", "dnat to 10.0.0.2:8080"), (Place("tcp", 80, None), "10.0.0.2")),
+        (("tcp dport == 80", "dnat to 10.0.0.2:8080"), (HostPort("tcp", 80, None), "10.0.0.2")),
         (
             ("ip6 daddr == ::1", "udp dport == 53", "dnat to [fd00::2]:53"),
-            (Place("udp", 53, ip_address("::1")), "fd00::2"),
+            (HostPort("udp", 53, ip_address("::1")), "fd00::2"),
         ),
         (("tcp dport == 80", "jump x"), None),
         (("ip daddr == 10.0.0.0/8", "tcp dport == 80", "jump x"), None),
         (
             ("ip daddr == 10.0.0.0/8", "tcp dport == 80", "dnat to 10.0.0.2:1"),
-            (Place("tcp", 80, None), "10.0.0.2"),
+            (HostPort("tcp", 80, None), "10.0.0.2"),
         ),
         (("tcp dport >= 80", "dnat to 10.0.0.2"), None),
         (("?payload 1+2 == 3", "dnat to 10.0.0.2:1"), None),
@@ -188,4 +204,4 @@ def test_places_overlap() -> None:
 def test_what_a_rule_forwards(text: tuple[str, ...], expected: object) -> None:
     rule = FoundRule(backend="nftables", family="ip", table="t", chain="c", comment="", text=text)
 
-    assert forwarded(rule) == expected
+    assert HostPort.forwarded_by(rule) == expected
