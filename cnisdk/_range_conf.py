@@ -65,7 +65,8 @@ def assign_requested(
         Addresses by the number of their range set.
 
     Raises:
-        errors.InvalidConfig: an address is in no range set, or in one that has another (code 7).
+        errors.InvalidConfig: an address is in no range set, in one that has another, or is its gateway
+            (code 7).
     """
     assigned: dict[int, IpAddress] = {}
     for address, source in requested.items():
@@ -80,6 +81,12 @@ def assign_requested(
             )
             raise errors.InvalidConfig(
                 f"failed to allocate all requested IPs: {address}", details=f"{source}: {reason}"
+            )
+        range_ = sets[free[0]].range_of(address)
+        if range_ is not None and address == range_.gateway:
+            raise errors.InvalidConfig(
+                f"failed to allocate for range {free[0]}: requested ip {address} is subnet's gateway",
+                details=f"{source}: the subnet is {range_.subnet}",
             )
         assigned[free[0]] = address
     return assigned

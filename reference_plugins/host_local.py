@@ -108,11 +108,15 @@ class HostLocal(cnisdk.IpamPlugin[HostLocalConf]):
             chosen: list[cnisdk.IpAddress] = []
             for index, each in enumerate(sets):
                 wanted = requested.get(index)
-                if wanted is not None:
-                    _refuse_unfit(wanted, each, pool, held, index)
-                else:
+                if wanted is None:
                     # Held since before a reboot, which the container did not survive: the same again.
                     wanted = next((ip for ip in held.addresses if each.offers(ip)), None)
+                elif wanted not in held.addresses and not pool.is_free(wanted):
+                    raise AddressInUse(
+                        f"failed to allocate for range {index}: requested IP address {wanted} is not "
+                        f"available in range set {each}",
+                        details=f"it is held by {pool.holder(wanted)}",
+                    )
                 chosen.append(wanted or pool.pick(index, each) or _exhausted(store, each, index))
             new = [address for address in chosen if address not in held.addresses]
             # Queued first, so that nothing can come between reserving and queueing.
@@ -179,27 +183,6 @@ def _refuse_second(
                 details=f"interface {attachment.ifname} on network {attachment.network}; the runtime "
                 "must send DEL before another ADD",
             )
-
-
-def _refuse_unfit(
-    address: cnisdk.IpAddress,
-    of: cnisdk.RangeSet,
-    pool: cnisdk.LockedReservations,
-    held: cnisdk.Held,
-    index: int,
-) -> None:
-    range_ = of.range_of(address)
-    if range_ is not None and address == range_.gateway:
-        raise errors.InvalidConfig(
-            f"failed to allocate for range {index}: requested ip {address} is subnet's gateway",
-            details=f"the subnet is {range_.subnet}",
-        )
-    if address not in held.addresses and not pool.is_free(address):
-        raise AddressInUse(
-            f"failed to allocate for range {index}: requested IP address {address} is not available "
-            f"in range set {of}",
-            details=f"it is held by {pool.holder(address)}",
-        )
 
 
 def _exhausted(store: cnisdk.Reservations, of: cnisdk.RangeSet, index: int) -> NoReturn:

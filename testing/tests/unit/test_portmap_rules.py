@@ -88,9 +88,10 @@ def test_addresses_are_those_of_the_interface() -> None:
 )
 def test_a_mapping_that_makes_no_sense_is_refused(keys: dict[str, Any], complaint: str) -> None:
     """For every plugin that takes the capability."""
-    assert PortMapping(host_port=80, container_port=80, protocol="TCP").proto == "tcp"
+    good: dict[str, Any] = {"host_port": 80, "container_port": 80, "protocol": "TCP"}
+    assert PortMapping(**good).proto == "tcp"
     with pytest.raises(ValueError, match=complaint):
-        PortMapping(**{"host_port": 80, "container_port": 80, **keys})
+        PortMapping(**{**good, **keys})
 
 
 @pytest.mark.parametrize(("network", "cid"), [("test", "c" * 200), ("mycontainer", "1")])
