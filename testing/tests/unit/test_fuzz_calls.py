@@ -10,7 +10,7 @@ import toys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnisdk import versions
+from cnisdk import errors, versions
 from cnisdk._answer import Completed
 
 
@@ -266,7 +266,8 @@ def test_message_names_the_key(key: str, message: str, value: Any, upper: bool) 
     document[spelled] = value
     outcome = serve("interface", env_of("ADD"), json.dumps(document).encode())
 
-    if outcome.code == 1:
+    # A budget of milliseconds is valid, and may be over too soon.
+    if outcome.code == 1 and outcome.document["code"] != errors.TryAgainLater.code:
         found = outcome.document["msg"].lower()
         assert message.lower() in found[: len(message) + 60]
 

@@ -246,6 +246,7 @@ def test_a_file_others_may_write_to_is_found(node, lint):
 def test_a_plugin_that_is_not_installed_is_found(plugins, cnisdk):
     """Only a warning: the file may be checked on another machine than the node."""
     path = plugins.write("10-mynet.conflist", changed("plugins/0/type", "bridgee"))
+    (plugins.bin / "portmap").unlink()
 
     outcome = cnisdk("lint", path, "--json")
 
