@@ -1,7 +1,7 @@
 """``testing/lab/run COMMAND...``: run a command as root on a second kernel, in a virtual machine.
 
 The guest sees the host's files. What it writes stays in its memory, but for build/lab of this clone.
-Environment: LAB_TIMEOUT (seconds for the whole run, 1800), LAB_MEMORY (megabytes, 2048).
+Environment: LAB_TIMEOUT (seconds for the whole run, 3600), LAB_MEMORY (megabytes, 2048).
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def _start(stack: contextlib.ExitStack, command: list[str], log: Any) -> subproc
 
 def _follow(run: Path, machine: subprocess.Popen[bytes]) -> int:
     """Print what the command prints until the machine is off; its exit status."""
-    limit = time.monotonic() + float(os.environ.get("LAB_TIMEOUT", "1800"))
+    limit = time.monotonic() + float(os.environ.get("LAB_TIMEOUT", "3600"))
     with (run / "out").open("rb") as out:
         while True:
             over = machine.poll() is not None
