@@ -13,6 +13,7 @@ _IFF_PROMISC = 0x100
 _IFF_ALLMULTI = 0x200
 _NUD_PERMANENT = 0x80
 _RT_TABLE_LOCAL = 255
+_BY_THE_KERNEL = 2
 _DEFAULT_RULES = {0, 32766, 32767}
 _ANY = {2: "0.0.0.0", 10: "::"}  # noqa: S104
 _RTN = {1: "", 2: "local ", 3: "broadcast ", 5: "multicast ", 6: "blackhole ", 7: "unreachable "}
@@ -108,6 +109,8 @@ def _rule(message: Any) -> str:
     table = message.get_attr("FRA_TABLE") or message["table"]
     if priority in _DEFAULT_RULES and table in {253, 254, 255}:
         return ""
+    if message.get_attr("FRA_L3MDEV") and message.get_attr("FRA_PROTOCOL") == _BY_THE_KERNEL:
+        return ""  # comes with the first VRF of a namespace, and stays when the last one has gone
     family = "inet6" if message["family"] == 10 else "inet"
     words = [f"{family} {priority}:"]
     for key, name, length in (
