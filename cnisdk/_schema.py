@@ -13,7 +13,13 @@ import attrs
 
 from cnisdk import versions
 from cnisdk._config import STRICT, IpamConf, source_of
-from cnisdk._schema_types import Definitions, described, schema_of_class, with_constraints
+from cnisdk._schema_types import (
+    Definitions,
+    described,
+    docstrings,
+    schema_of_class,
+    with_constraints,
+)
 
 
 if TYPE_CHECKING:
@@ -139,7 +145,8 @@ def _outer_inputs(config: type, definitions: Definitions) -> dict[str, Any]:
     arguments: dict[str, Any] = {}
     for field in attrs.fields(attrs.resolve_types(cast("Any", config))):
         source = source_of(field)
-        value = with_constraints(field, definitions, description=source.description)
+        told = source.description or docstrings(config).get(field.name, "")
+        value = with_constraints(field, definitions, description=told)
         if source.capability:
             enabled[source.capability] = {"type": "boolean"}
             capabilities[source.capability] = value | {"x-cni-capability": source.capability}
