@@ -64,8 +64,10 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) == len(pairs):
         return found
-    names = [name for name, _ in pairs]
-    return Repetitive(found, tuple(name for name in found if names.count(name) > 1))
+    counts = dict.fromkeys(found, 0)
+    for name, _ in pairs:
+        counts[name] += 1
+    return Repetitive(found, tuple(name for name, count in counts.items() if count > 1))
 
 
 def parse(raw: bytes) -> dict[str, Any]:

@@ -1,16 +1,15 @@
 """The iptables programs: one ``iptables-save`` to read, one ``iptables-restore`` to write.
 
-Only for configurations that ask for ``"ipMasqBackend": "iptables"``, and for cleaning up after
-them. Never one process per rule (plugins#510: hundreds of DELs at once, each with dozens of
+For configurations that ask for iptables, and for cleaning up after them. Never one process per rule (plugins#510: hundreds of DELs at once, each with dozens of
 ``iptables`` processes queueing for one lock, run into the runtime's time limit).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ipaddress import ip_network
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 
@@ -22,12 +21,9 @@ from cnisdk._net._programs import Finished, run_program
 if TYPE_CHECKING:
     from cnisdk._deadline import Deadline
 
-INSTALL = (
-    "install the package iptables (apt-get install iptables, dnf install iptables-nft, "
-    'apk add iptables), or use nftables: remove "ipMasqBackend" from the configuration'
-)
 _LONGEST_WAIT = 30
 _LOCK_HELD = 4  # iptables: RESOURCE_PROBLEM
+_T = TypeVar("_T")
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)')
 
 
@@ -88,6 +84,32 @@ def restore(
         )
     if done.returncode != 0:
         raise _failure(purpose, program, done)
+
+
+def change(read: Callable[[], _T], write: Callable[[_T], None]) -> None:
+    """Write what follows from what is there; read again when somebody else was faster.
+
+    Args:
+        read: Reads a table.
+        write: Changes it, given what was read; refused when that is not there any more.
+
+    Raises:
+        errors.CniError: refused although nobody has changed the table.
+        errors.TryAgainLater: the lock of iptables was held for too long (code 11).
+    """
+    before: object = None
+    while True:
+        found = read()
+        try:
+            write(found)
+        except errors.TryAgainLater:
+            raise
+        except errors.CniError:
+            if found == before:
+                raise
+            before = found
+        else:
+            return
 
 
 def parse(text: str, containing: str = "", *, table: str = "nat") -> NatTable:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from cnisdk import errors
-from cnisdk._net._iptables import INSTALL
 from cnisdk._net._programs import find_program
 from cnisdk._net._setns import entered
+
+
+_INSTALL = (
+    "install the package iptables (apt-get install iptables, dnf install iptables-nft, "
+    'apk add iptables), or have the plugin use nftables ("ipMasqBackend" or "backend")'
+)
 
 
 def usable() -> str:
     """Why iptables cannot be used; "" when its programs are there."""
     for action in ("save", "restore"):
         if not find_program(f"iptables-{action}"):
-            return f"the program iptables-{action} was not found; {INSTALL}"
+            return f"the program iptables-{action} was not found; {_INSTALL}"
     return ""
 
 
@@ -25,7 +30,7 @@ def required(program: str, purpose: str) -> str:
     path = find_program(program)
     if not path:
         raise errors.CniError(
-            f"could not {purpose}: the program {program} was not found", details=INSTALL
+            f"could not {purpose}: the program {program} was not found", details=_INSTALL
         )
     return path
 

@@ -65,9 +65,11 @@ class IptablesMasquerade:
         reader = required(f"{_TABLES[version]}-save", purpose)
         writer = required(f"{_TABLES[version]}-restore", purpose)
         gone, ifname = belongs_to(attachment), ifname_mark(attachment.ifname)
-        before: object = None
-        while True:
-            table = _iptables.save(reader, chain, netns_fd=self.netns_fd, deadline=self.deadline)
+
+        def read() -> _iptables.NatTable:
+            return _iptables.save(reader, chain, netns_fd=self.netns_fd, deadline=self.deadline)
+
+        def write(table: _iptables.NatTable) -> None:
             stale, _ = doomed(table.rules, chain, lambda m: gone(m) and m.ifname == ifname)
             kept = [rule.text for rule in table.rules if rule not in stale]
             script = [] if chain in table.chains else [f"-N {chain}"]
@@ -77,18 +79,11 @@ class IptablesMasquerade:
                 script += [f"-A {line}" for line in inner]
                 if _iptables.parse(f"*nat\n-A {jump}").rules[0].text not in kept:
                     script.append(f"-A {jump}")
-            try:
-                _iptables.restore(
-                    writer, script, purpose, netns_fd=self.netns_fd, deadline=self.deadline
-                )
-            except errors.TryAgainLater:
-                raise
-            except errors.CniError:
-                if table == before:
-                    raise
-                before = table  # somebody may have been faster: look again
-            else:
-                return
+            _iptables.restore(
+                writer, script, purpose, netns_fd=self.netns_fd, deadline=self.deadline
+            )
+
+        _iptables.change(read, write)
 
     def remove(self, attachment: Attachment) -> None:
         """Remove the attachment's rules, whoever made them; nothing there costs two messages."""

@@ -120,15 +120,14 @@ class KernelRules:
         """See `RuleFilter.remove_rules`."""
         from cnisdk._net import _rules_nft
 
-        nft, iptables = _split(tables)
-        gone: list[FoundRule] = []
         with self._explained(f"remove rules of {attachment}"):
-            wire = self._wire_if_any()
-            if nft and wire:
-                gone += _rules_nft.remove(wire, attachment, nft, also, containing=containing)
-            if iptables:
-                gone += self._rules_by_iptables().remove(attachment, iptables, also, containing)
-        return gone
+            return self._swept(
+                tables,
+                lambda wire, nft: _rules_nft.remove(
+                    wire, attachment, nft, also, containing=containing
+                ),
+                lambda iptables, its: iptables.remove(attachment, its, also, containing),
+            )
 
     def retain_rules(
         self,
@@ -140,15 +139,24 @@ class KernelRules:
         """See `RuleFilter.retain_rules`."""
         from cnisdk._net import _rules_nft
 
-        nft, iptables = _split(tables)
-        gone: list[FoundRule] = []
         with self._explained(f"remove stale rules of {network}"):
-            wire = self._wire_if_any()
-            if nft and wire:
-                gone += _rules_nft.retain(wire, network, valid, nft, also)
-            if iptables:
-                gone += self._rules_by_iptables().retain(network, valid, iptables, also)
-        return gone
+            return self._swept(
+                tables,
+                lambda wire, nft: _rules_nft.retain(wire, network, valid, nft, also),
+                lambda iptables, its: iptables.retain(network, valid, its, also),
+            )
+
+    def _swept(
+        self,
+        tables: Sequence[RuleTable],
+        by_nft: Callable[[Wire, list[RuleTable]], list[FoundRule]],
+        by_iptables: Callable[[IptablesRules, list[RuleTable]], list[FoundRule]],
+    ) -> list[FoundRule]:
+        """Let each backend remove rules from its own tables; returns the rules."""
+        nft, iptables = _split(tables)
+        wire = self._wire_if_any()
+        gone = by_nft(wire, nft) if nft and wire else []
+        return gone + (by_iptables(self._rules_by_iptables(), iptables) if iptables else [])
 
     def expect_rules(self, attachment: Attachment, tables: Sequence[RuleTable]) -> None:
         """See `RuleFilter.expect_rules`."""

@@ -62,19 +62,12 @@ class IptablesRules:
         purpose = f"add rules of {attachment}"
         reader = required(f"{TOOLS[table.family]}-save", purpose)
         writer = required(f"{TOOLS[table.family]}-restore", purpose)
-        before: object = None
-        while True:
-            saved = self.save(reader, table)
-            try:
-                self._restore(writer, _script(table, attachment, saved, also), table, purpose)
-            except errors.TryAgainLater:
-                raise
-            except errors.CniError:
-                if saved == before:
-                    raise
-                before = saved  # somebody may have been faster: look again
-            else:
-                return
+        _iptables.change(
+            lambda: self.save(reader, table),
+            lambda saved: self._restore(
+                writer, _script(table, attachment, saved, also), table, purpose
+            ),
+        )
 
     def remove(
         self,

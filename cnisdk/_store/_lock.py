@@ -7,7 +7,6 @@ itself into the lock file; other programs ignore what is in there.
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import sys
@@ -16,12 +15,8 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from typing import cast
 
-from cnisdk import errors
+from cnisdk import _flock, errors
 from cnisdk._deadline import Deadline
-
-
-_FIRST_WAIT = 0.001
-_LONGEST_WAIT = 0.05
 
 
 @contextmanager
@@ -60,20 +55,11 @@ def locked(
 
 
 def _acquire(path: str, name: str, dir_fd: int | None, deadline: Deadline, mode: int) -> int:
-    wait = _FIRST_WAIT
     while True:
         fd = _open(path, name, dir_fd, mode)
         try:
-            while True:
-                try:
-                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    remaining = deadline.remaining()
-                    if remaining <= 0:
-                        raise _still_held(fd, path, deadline) from None
-                    time.sleep(min(wait, remaining))
-                    wait = min(wait * 2, _LONGEST_WAIT)
+            if not _flock.take(fd, deadline):
+                raise _still_held(fd, path, deadline)
         except BaseException as failure:
             os.close(fd)
             if isinstance(failure, OSError):

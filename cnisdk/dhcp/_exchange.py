@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Iterable
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -69,7 +68,7 @@ class Patience:
 
 
 class Client:
-    """A DHCP client on an interface, for one exchange; use it in a ``with`` statement.
+    """A DHCP client on an interface, for one exchange, to be closed after it.
 
     Args:
         interface: Where.
@@ -272,17 +271,6 @@ class Client:
             server_mac=answer.source_mac,
             obtained=asked,
         )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        failure: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Let go of the sockets."""

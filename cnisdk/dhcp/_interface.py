@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from cnisdk import errors
 from cnisdk._net import Link, open_namespace
@@ -27,7 +26,7 @@ class Gone(errors.CniError):
 
 
 class Interface:
-    """An interface; use it in a ``with`` statement.
+    """An interface, to be closed after use.
 
     Args:
         netns: Path of its namespace.
@@ -105,17 +104,6 @@ class Interface:
     def close(self) -> None:
         """Let go of it."""
         self.namespace.kernel.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        failure: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _look_up(self) -> Link:
         link = self.namespace.kernel.link(self.ifname)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from cnisdk import errors
@@ -125,8 +126,14 @@ class Keeper:
                     f"no server gives {self.lease.address} to this client any more"
                 ) from None
 
-    def _client(self) -> Client:
-        return _OpenClient(Interface.of(self.lease), self.lease, self._patience)
+    @contextmanager
+    def _client(self) -> Generator[Client]:
+        lease = self.lease
+        with (
+            closing(Interface.of(lease)) as interface,
+            closing(Client(interface, lease.attachment, lease.wishes, self._patience)) as client,
+        ):
+            yield client
 
     def _replace(self, lease: Lease) -> None:
         self.lease = lease
@@ -136,29 +143,13 @@ class Keeper:
     def _stop_use(self) -> None:
         """RFC 2131 section 4.4.5: the client must stop using the address at once."""
         try:
-            with Interface.of(self.lease) as interface:
+            with closing(Interface.of(self.lease)) as interface:
                 interface.set_down()
         except (errors.CniError, OSError) as failure:
             self._log.warning("interface not set down", **self._fields(reason=str(failure)))
 
     def _fields(self, **more: object) -> dict[str, object]:
         return {"lease": self.lease.address, "attachment": str(self.lease.attachment), **more}
-
-
-class _OpenClient(Client):
-    """A client that closes its interface too."""
-
-    def __init__(self, interface: Interface, lease: Lease, patience: Patience) -> None:
-        self._opened = interface
-        try:
-            super().__init__(interface, lease.attachment, lease.wishes, patience)
-        except BaseException:
-            interface.close()
-            raise
-
-    def close(self) -> None:
-        super().close()
-        self._opened.close()
 
 
 async def _sleep_until(moment: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Collection
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from typing import TYPE_CHECKING
 
 import attrs
@@ -88,7 +88,7 @@ class Leases:
         """
         attachment = request.attachment
         async with self._exclusive(attachment):
-            with Interface(request.netns, attachment.ifname) as interface:
+            with closing(Interface(request.netns, attachment.ifname)) as interface:
                 keeper = self._keepers.get(attachment)
                 if keeper is not None and _is_good(keeper, interface):
                     return attrs.evolve(keeper.lease, wishes=request.wishes)
@@ -111,7 +111,7 @@ class Leases:
         """
         attachment = request.attachment
         async with self._exclusive(attachment):
-            with Interface(request.netns, attachment.ifname) as interface:
+            with closing(Interface(request.netns, attachment.ifname)) as interface:
                 keeper = self._keepers.get(attachment)
                 if keeper is None:
                     keeper = await self._adopted(request, interface, addresses)
@@ -199,7 +199,7 @@ class Leases:
         until = now() + min(self._patience.total, request.seconds)
         try:
             await interface.bring_up(min(self._patience.timeout, until - now()))
-            with Client(interface, request.attachment, request.wishes, self._patience) as client:
+            with closing(self._client(interface, request)) as client:
                 lease = await client.acquire(until)
                 try:
                     _ = lease.interface
@@ -213,6 +213,9 @@ class Leases:
                     interface.set_down()
             raise
 
+    def _client(self, interface: Interface, request: Request) -> Client:
+        return Client(interface, request.attachment, request.wishes, self._patience)
+
     async def _adopted(
         self, request: Request, interface: Interface, addresses: Collection[str]
     ) -> Keeper:
@@ -220,7 +223,7 @@ class Leases:
         for address in addresses:
             if not interface.has_address(address):
                 continue
-            with Client(interface, request.attachment, request.wishes, self._patience) as client:
+            with closing(self._client(interface, request)) as client:
                 lease = await client.confirm(address, until)
             if lease is not None:
                 self._save(lease)

@@ -6,45 +6,20 @@ import errno
 from collections.abc import Callable, Sequence
 from functools import partial
 from ipaddress import ip_address, ip_interface, ip_network
-from typing import TYPE_CHECKING
 
 import attrs
 
 from cnisdk._net._types import IFA_F_PERMANENT, MAIN_TABLE, PROTO_KERNEL, Address, KernelRoute
 from cnisdk._result import IpAddress, IpInterface
-from cnisdk.testing._state import LinkState
+from cnisdk.testing._fake_space import FakeSpace
 
-
-if TYPE_CHECKING:
-    from cnisdk.testing._fake_machine import FakeMachine
 
 _LOOPBACK = ("127.0.0.1/8", "::1/128")
 _IPV6_METRIC = 1024
 
 
-class FakeAddresses:
+class FakeAddresses(FakeSpace):
     """Addresses and routes of one fake namespace."""
-
-    machine: FakeMachine
-    by_name: dict[str, LinkState]
-    route_set: set[tuple[str, ...]]
-    unconnected: set[tuple[str, str]]
-
-    def index(self, name: str) -> int:
-        """A link's index."""
-        raise NotImplementedError
-
-    def name(self, index: int) -> str:
-        """The link of an index."""
-        raise NotImplementedError
-
-    def sysctl(self, name: str) -> str | None:
-        """A value below /proc/sys/net."""
-        raise NotImplementedError
-
-    def table_of(self, name: str) -> int:
-        """The table for the subnets of a link's addresses."""
-        raise NotImplementedError
 
     # ---- addresses ------------------------------------------------------------------------------
 

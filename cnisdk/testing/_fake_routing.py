@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from cnisdk._deadline import Deadline
-from cnisdk._net._types import MAIN_TABLE, KernelRoute, PolicyRule
+from cnisdk._net._types import KernelRoute, PolicyRule
 from cnisdk.testing._fake_addresses import FakeAddresses
 from cnisdk.testing._fake_vlans import OF_A_NEW_PORT
 from cnisdk.testing._state import DeviceState, LinkState
@@ -28,19 +28,6 @@ _MADE_UP_MAC = "fa:00:00:00:00:98"
 
 class FakeRouting(FakeAddresses):
     """What a fake namespace has beside links, addresses and sysctls."""
-
-    path: str
-    order: list[str]
-    policies: set[tuple[str, ...]]
-    devices: dict[str, DeviceState]
-
-    def put(self, name: str, state: LinkState) -> None:
-        """Place a link."""
-        raise NotImplementedError
-
-    def fit_mtu(self, bridge: str) -> None:
-        """Keep a bridge at the MTU of its smallest port."""
-        raise NotImplementedError
 
     # ---- policy rules and routes ----------------------------------------------------------------
 
@@ -117,11 +104,6 @@ class FakeRouting(FakeAddresses):
         if name in self.by_name:
             raise FileExistsError(errno.EEXIST, "File exists")
         self.put(name, LinkState(kind="vrf", mac=_MADE_UP_MAC, mtu=_VRF_MTU, vrf_table=table))
-
-    def table_of(self, name: str) -> int:
-        """The table for the subnets of a link's addresses: its VRF's, or main."""
-        master = self.by_name.get(self.by_name[name].master)
-        return master.vrf_table if master is not None and master.vrf_table else MAIN_TABLE
 
     def enslave(self, name: str, master: str) -> None:
         """Put a link into another one, or out of it; with a VRF it goes down and up."""

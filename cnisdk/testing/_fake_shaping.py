@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
 from cnisdk._net._qdisc import INGRESS, Qdisc, Redirect
-from cnisdk.testing._state import LinkState
+from cnisdk.testing._fake_space import FakeSpace
 
 
-if TYPE_CHECKING:
-    from cnisdk.testing._fake_machine import FakeMachine
-
-
-class FakeShaping:
+class FakeShaping(FakeSpace):
     """Queueing disciplines and redirections of one fake namespace."""
-
-    machine: FakeMachine
-    by_name: dict[str, LinkState]
-
-    def index(self, name: str) -> int:
-        """A link's index."""
-        raise NotImplementedError
-
-    def name(self, index: int) -> str:
-        """The link of an index."""
-        raise NotImplementedError
 
     def qdisc(self, index: int, parent: int) -> Qdisc | None:
         """The queueing discipline at a link's root or ingress."""

@@ -4,30 +4,19 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
 
 import attrs
 
 from cnisdk._net._types import PortVlan
-from cnisdk.testing._state import LinkState
+from cnisdk.testing._fake_space import FakeSpace
 
-
-if TYPE_CHECKING:
-    from cnisdk.testing._fake_machine import FakeMachine
 
 DEFAULT_VLAN = 1
 OF_A_NEW_PORT = (PortVlan(DEFAULT_VLAN, pvid=True, untagged=True),)
 
 
-class FakeVlans:
+class FakeVlans(FakeSpace):
     """The VLANs of one fake namespace."""
-
-    machine: FakeMachine
-    by_name: dict[str, LinkState]
-
-    def name(self, index: int) -> str:
-        """The link of an index."""
-        raise NotImplementedError
 
     def port_vlans(self, index: int) -> list[PortVlan]:
         """The VLANs of a bridge port."""

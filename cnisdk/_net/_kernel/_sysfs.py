@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
-import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
+
+from cnisdk import _flock
 
 
 if TYPE_CHECKING:
     from cnisdk._deadline import Deadline
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.05
 _OWN = "/proc/thread-self/ns/net"
 
 
@@ -56,17 +55,9 @@ class SysfsKernel:
         # A description of its own: flock does not exclude those who share one.
         path = _OWN if self.netns_fd is None else f"/proc/self/fd/{self.netns_fd}"
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        pause = _FIRST_PAUSE
         try:
-            while True:
-                try:
-                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if deadline.remaining() <= pause:
-                        raise TimeoutError(errno.ETIMEDOUT, "another call holds it") from None
-                time.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
+            if not _flock.take(fd, deadline):
+                raise TimeoutError(errno.ETIMEDOUT, "another call holds it")
             yield
         finally:
             os.close(fd)
