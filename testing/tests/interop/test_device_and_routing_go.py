@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cnisdk.install import install
 
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "kernel"))
 if TYPE_CHECKING:
-    from tests.kernel.machine import Machine, Netns, new_machine
+    from tests.kernel.machine import Machine, Netns
 else:
-    from machine import Machine, Netns, new_machine
+    from machine import Machine, Netns
 
 GO = Path("/usr/lib/cni")
 MAC = "02:00:00:00:00:77"
@@ -32,14 +28,10 @@ pytestmark = [
 
 
 @pytest.fixture
-def machine(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    directory = tmp_path_factory.mktemp("cni-bin")
-    install(["reference"], str(directory))
-    made = new_machine(tmp_path, directory)
-    made.host.ip(f"link add ens5 address {MAC} mtu 1400 type veth peer name wire")
-    made.host.ip("link set wire up")
-    yield made
-    made.close()
+def machine(machine: Machine) -> Machine:
+    machine.host.ip(f"link add ens5 address {MAC} mtu 1400 type veth peer name wire")
+    machine.host.ip("link set wire up")
+    return machine
 
 
 def order(machine: Machine, maker: str) -> tuple[Path, Path]:

@@ -2,48 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import signal
 import socket
-import sys
-import threading
-import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from cnisdk import versions
-from cnisdk.install import install
 
 
-sys.path.insert(0, str(Path(__file__).parent))
 if TYPE_CHECKING:
-    from tests.interop.dhcp_site import Offer, Site, address_of, new_site, wait_until
+    from tests.interop.dhcp_site import Offer, Site, address_of, wait_until
 else:
-    from dhcp_site import Offer, Site, address_of, new_site, wait_until
+    from dhcp_site import Offer, Site, address_of, wait_until
 
 pytestmark = [pytest.mark.interop, pytest.mark.kernel]
 
 
-@pytest.fixture(scope="module")
-def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("cni-bin")
-    install(["reference"], str(directory))
-    return directory
-
-
 @pytest.fixture(params=["dnsmasq", "kea"])
-def site(request: pytest.FixtureRequest, tmp_path: Path, plugins: Path) -> Iterator[Site]:
-    with new_site(request.param, tmp_path, plugins) as made:
-        yield made
-
-
-@pytest.fixture
-def dnsmasq(tmp_path: Path, plugins: Path) -> Iterator[Site]:
-    with new_site("dnsmasq", tmp_path, plugins) as made:
-        yield made
+def site(request: pytest.FixtureRequest) -> Site:
+    return request.getfixturevalue(request.param)
 
 
 @pytest.mark.parametrize("version", versions.ALL)
@@ -213,16 +190,6 @@ def test_refused_configurations(dnsmasq: Site, ipam: dict[str, Any], message: st
     assert message in out.error
 
 
-def test_missing_interface(dnsmasq: Site) -> None:
-    """Go's words."""
-    dnsmasq.daemon()
-    cfg = {**dnsmasq.conf(), "type": "dhcp"}
-
-    out = dnsmasq.machine.call("ADD", cfg, dnsmasq.machine.container())
-
-    assert 'error calling DHCP.Allocate: error looking up "eth0": Link not found' in out.error
-
-
 def test_two_interfaces_and_an_exhausted_pool(site: Site) -> None:
     """A third finds no address in the time it has; DEL of it is fine all the same, and makes room for nobody."""
     site.serve(Offer(first=5, last=6))
@@ -242,163 +209,6 @@ def test_two_interfaces_and_an_exhausted_pool(site: Site) -> None:
     wait_until(lambda: site.leased() == {address_of(second)})
     third = machine.add(cfg, container, ifname="eth2")
     assert address_of(third) == address_of(first)
-
-
-def test_a_slow_server(dnsmasq: Site) -> None:
-    """It pings the address for three seconds before it offers it."""
-    dnsmasq.serve(Offer(pings=True))
-    dnsmasq.daemon()
-    container = dnsmasq.machine.container()
-    began = time.monotonic()
-
-    result = dnsmasq.machine.add(dnsmasq.conf(), container)
-
-    assert time.monotonic() - began > 2
-    assert dnsmasq.leased() == {address_of(result)}
-    assert len(dnsmasq.records()) == 1
-
-
-def test_no_server_at_all(dnsmasq: Site) -> None:
-    """ADD ends with the plugin's own time, not the daemon's, and leaves nothing."""
-    dnsmasq.daemon()
-    container = dnsmasq.machine.container()
-    began = time.monotonic()
-
-    out = dnsmasq.machine.call("ADD", {**dnsmasq.conf(), "timeoutSeconds": 5}, container)
-
-    assert time.monotonic() - began < 7
-    assert out.document["code"] == 11
-    assert "no more tries" in out.error
-    assert set(container.links()) == {"lo"}
-    assert dnsmasq.records() == []
-
-
-def test_one_lease_however_often_add_is_called(dnsmasq: Site) -> None:
-    """W-DH-8: also when it is called at once."""
-    dnsmasq.serve()
-    dnsmasq.daemon()
-    machine, container = dnsmasq.machine, dnsmasq.machine.container()
-    machine.add(dnsmasq.conf(), container)
-    before = dnsmasq.records()
-    requests = dnsmasq.server_log().count("DHCPREQUEST")
-    cfg = {**dnsmasq.conf(), "type": "dhcp"}
-    found: list[str] = []
-
-    def add() -> None:
-        out = machine.execute(machine.plugins / "dhcp", machine.environment("ADD", container), cfg)
-        found.append(address_of(json.loads(out.stdout)))
-
-    threads = [threading.Thread(target=add) for _ in range(4)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
-
-    assert found == [before[0]["address"]] * 4
-    assert dnsmasq.records() == before
-    assert dnsmasq.server_log().count("DHCPREQUEST") == requests
-
-
-def test_concurrent_first_adds_share_a_lease(dnsmasq: Site) -> None:
-    dnsmasq.serve()
-    dnsmasq.daemon()
-    machine, container = dnsmasq.machine, dnsmasq.machine.container()
-    result = machine.add(dnsmasq.conf(), container)
-    cfg = {**dnsmasq.conf(), "type": "dhcp"}
-    machine.delete(cfg, container)  # the interface stays
-    found: list[str] = []
-
-    def add() -> None:
-        env = machine.environment("ADD", container)
-        out = machine.execute(machine.plugins / "dhcp", env, cfg)
-        found.append(address_of(json.loads(out.stdout)))
-
-    threads = [threading.Thread(target=add) for _ in range(3)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
-
-    assert len(set(found)) == 1
-    assert found[0] == address_of(result)
-    assert dnsmasq.leased() == {found[0]}
-
-
-def test_concurrent_deletes(dnsmasq: Site) -> None:
-    """Three at once and one more all succeed."""
-    dnsmasq.serve()
-    dnsmasq.daemon()
-    machine, container = dnsmasq.machine, dnsmasq.machine.container()
-    machine.add(dnsmasq.conf(), container)
-    cfg = {**dnsmasq.conf(), "type": "dhcp"}
-    env = machine.environment("DEL", container)
-    codes: list[int] = []
-
-    def delete() -> None:
-        codes.append(machine.execute(machine.plugins / "dhcp", env, cfg).code)
-
-    threads = [threading.Thread(target=delete) for _ in range(3)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
-    delete()
-
-    assert codes == [0] * 4
-    wait_until(lambda: dnsmasq.leased() == set())
-
-
-def test_delete_ends_an_add_under_way(dnsmasq: Site) -> None:
-    """What the Go plugin would wait for until the daemon gives up (W-DH-4)."""
-    dnsmasq.serve()
-    dnsmasq.daemon()
-    machine, container = dnsmasq.machine, dnsmasq.machine.container()
-    machine.add(dnsmasq.conf(), container)
-    cfg = {**dnsmasq.conf(), "type": "dhcp"}
-    machine.delete(cfg, container)
-    dnsmasq.stop_serving()
-    outcome: list[dict[str, Any]] = []
-    environment = {**machine.environment("ADD", container), "CNISDK_RUN_DIR": "/tmp/unused"}
-
-    def add() -> None:
-        outcome.append(machine.execute(machine.plugins / "dhcp", environment, cfg).document)
-
-    thread = threading.Thread(target=add)
-    thread.start()
-    time.sleep(1)
-    began = time.monotonic()
-    machine.delete(cfg, container)
-
-    assert time.monotonic() - began < 3
-    thread.join(10)
-    assert "released meanwhile" in outcome[0]["msg"]
-
-
-def test_a_killed_plugin_takes_its_request_with_it(dnsmasq: Site) -> None:
-    dnsmasq.daemon()
-    machine, container = dnsmasq.machine, dnsmasq.machine.container()
-    machine.host.ip("link add h0 type veth peer name eth0")
-    machine.host.ip(f"link set eth0 netns {container.path}")
-    machine.host.ip("link set h0 master br0")
-    machine.host.ip("link set h0 up")
-    cfg = {**dnsmasq.conf(), "type": "dhcp"}
-    env = machine.environment("ADD", container)
-    killed = machine.host.try_run(
-        "timeout",
-        "-s",
-        "KILL",
-        "1.5",
-        str(machine.plugins / "dhcp"),
-        stdin=json.dumps(cfg),
-        env=env,
-    )
-    assert killed.returncode != 0
-    wait_until(lambda: dnsmasq.daemon_log("connection ended"), 5)
-
-    dnsmasq.serve()
-    time.sleep(2)
-
-    assert dnsmasq.leased() == set()
 
 
 def test_release_is_unicast_from_the_leased_address(dnsmasq: Site) -> None:
@@ -426,22 +236,6 @@ def test_release_is_unicast_from_the_leased_address(dnsmasq: Site) -> None:
     assert b"\x36\x04" + socket.inet_aton("10.66.0.1") in frame
 
 
-def test_a_daemon_that_hangs_does_not_hold_up_delete(dnsmasq: Site) -> None:
-    dnsmasq.serve()
-    dnsmasq.daemon()
-    machine, container = dnsmasq.machine, dnsmasq.machine.container()
-    result = machine.add(dnsmasq.conf(), container)
-    assert dnsmasq.daemon_process is not None
-    dnsmasq.daemon_process.send_signal(signal.SIGSTOP)
-
-    try:
-        machine.delete(dnsmasq.conf(), container, prev=result)
-    finally:
-        dnsmasq.daemon_process.send_signal(signal.SIGCONT)
-
-    assert set(container.links()) == {"lo"}
-
-
 def test_check_misses_the_record(dnsmasq: Site) -> None:
     """Without it, a restart would lose the lease."""
     dnsmasq.serve()
@@ -467,35 +261,6 @@ def test_host_prefix(dnsmasq: Site) -> None:
     dnsmasq.machine.check(dnsmasq.conf(), container, result)
     (record,) = dnsmasq.records()
     assert record["netns"] == f"/proc/self/root{container.path}"
-
-
-def test_a_failed_lease_leaves_the_interface_down(dnsmasq: Site) -> None:
-    """It is set up to ask; it was down before."""
-    dnsmasq.daemon("-timeout", "200ms", "-resendmax", "100ms", "-resendtimeout", "1s")
-    machine, container = dnsmasq.machine, dnsmasq.machine.container()
-    container.ip("link add eth0 type veth peer name eth9")
-    container.ip("link set eth9 up")
-
-    out = machine.call("ADD", {**dnsmasq.conf(), "type": "dhcp"}, container)
-
-    assert "no more tries" in out.error
-    assert "UP" not in container.link("eth0")["flags"]
-
-
-def test_a_container_that_came_back(dnsmasq: Site) -> None:
-    """The same ids with a new namespace, and no DEL in between: a new lease, none for two."""
-    dnsmasq.serve()
-    dnsmasq.daemon()
-    machine = dnsmasq.machine
-    first = machine.container()
-    machine.add(dnsmasq.conf(), first)
-    first.close()
-    second = machine.container()
-
-    result = machine.add(dnsmasq.conf(), second)
-
-    assert [each["address"] for each in dnsmasq.records()] == [address_of(result)]
-    machine.check(dnsmasq.conf(), second, result)
 
 
 def test_check_says_what_is_wrong(dnsmasq: Site) -> None:
@@ -528,37 +293,3 @@ def test_gc_gives_back_what_is_not_valid(site: Site) -> None:
     machine.gc({**site.conf(), "type": "dhcp"}, ("c1", "eth0"))
 
     wait_until(lambda: site.leased() == {address_of(kept), address_of(of_other)})
-
-
-def test_without_the_daemon(dnsmasq: Site) -> None:
-    """W-DH-2: DEL and GC succeed; ADD and STATUS say what to do."""
-    machine, container = dnsmasq.machine, dnsmasq.machine.container()
-    cfg = {**dnsmasq.conf(), "type": "dhcp"}
-
-    added = machine.call("ADD", cfg, container)
-    assert added.document["code"] == 11
-    path = dnsmasq.socket
-    expected = f"error dialing DHCP daemon: dial unix {path}: connect: no such file or directory"
-    assert added.document["msg"] == expected
-    status = machine.call("STATUS", cfg)
-    assert status.document["code"] == 50
-    assert "cnisdk dhcp-daemon" in status.error
-    machine.delete(cfg, container)
-    machine.gc(cfg)
-
-
-def test_status_with_the_daemon(dnsmasq: Site) -> None:
-    dnsmasq.daemon()
-
-    assert dnsmasq.machine.call("STATUS", {**dnsmasq.conf(), "type": "dhcp"}).code == 0
-
-
-def test_missing_ipam_section(dnsmasq: Site) -> None:
-    """W-DH-3."""
-    cfg = {"cniVersion": "1.0.0", "name": "mynet", "type": "dhcp"}
-
-    out = dnsmasq.machine.call("ADD", cfg, dnsmasq.machine.container())
-
-    assert out.document["code"] == 7
-    assert "IPAM config missing 'ipam' key" in out.error
-    assert dnsmasq.machine.call("DEL", cfg).code == 0

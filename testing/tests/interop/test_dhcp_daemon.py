@@ -14,18 +14,14 @@ from typing import Any
 
 import pytest
 
-from cnisdk.install import install
-
 
 PLUGIN = "dhcp"
 pytestmark = [pytest.mark.interop]
 
 
-@pytest.fixture(scope="module")
-def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("cni-bin")
-    install(["reference"], str(directory))
-    return directory / PLUGIN
+@pytest.fixture
+def plugin(plugins: Path) -> Path:
+    return plugins / PLUGIN
 
 
 @pytest.fixture

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from cnisdk.install import install
 
-
-sys.path.insert(0, str(Path(__file__).parent))
 if TYPE_CHECKING:
-    from tests.interop.dhcp_site import Offer, Site, address_of, new_site, wait_until
+    from tests.interop.dhcp_site import Offer, Site, address_of, wait_until
 else:
-    from dhcp_site import Offer, Site, address_of, new_site, wait_until
+    from dhcp_site import Offer, Site, address_of, wait_until
 
 GO = Path("/usr/lib/cni")
 
@@ -29,18 +24,10 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("cni-bin")
-    install(["reference"], str(directory))
-    return directory
-
-
 @pytest.fixture
-def site(tmp_path: Path, plugins: Path) -> Iterator[Site]:
-    with new_site("dnsmasq", tmp_path, plugins) as made:
-        made.serve(Offer(options={33: "172.30.0.0,10.66.0.7", 15: "example.org"}))
-        yield made
+def site(dnsmasq: Site) -> Site:
+    dnsmasq.serve(Offer(options={33: "172.30.0.0,10.66.0.7", 15: "example.org"}))
+    return dnsmasq
 
 
 def test_go_plugin_with_our_daemon(site: Site) -> None:

@@ -4,49 +4,25 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
 
-from cnisdk.install import install
 
-
-sys.path.insert(0, str(Path(__file__).parent))
 if TYPE_CHECKING:
-    from tests.interop.dhcp_site import Offer, Site, address_of, new_site, wait_until
+    from tests.interop.dhcp_site import Offer, Site, address_of, wait_until
     from tests.kernel.machine import Netns
 else:
-    from dhcp_site import Offer, Site, address_of, new_site, wait_until
+    from dhcp_site import Offer, Site, address_of, wait_until
 
 pytestmark = [pytest.mark.interop, pytest.mark.kernel]
 
 SHORT = Offer(seconds=8, t1=2, t2=5)
 """For kea: dnsmasq has no leases below two minutes, but takes any T1 and T2."""
 EARLY = Offer(seconds=120, t1=2, t2=4)
-
-
-@pytest.fixture(scope="module")
-def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("cni-bin")
-    install(["reference"], str(directory))
-    return directory
-
-
-@pytest.fixture
-def kea(tmp_path: Path, plugins: Path) -> Iterator[Site]:
-    with new_site("kea", tmp_path, plugins) as made:
-        yield made
-
-
-@pytest.fixture
-def dnsmasq(tmp_path: Path, plugins: Path) -> Iterator[Site]:
-    with new_site("dnsmasq", tmp_path, plugins) as made:
-        yield made
 
 
 def added(site: Site, offer: Offer) -> tuple[Netns, str, dict[str, Any]]:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cnisdk.install import install
 
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "kernel"))
 if TYPE_CHECKING:
-    from tests.kernel.machine import Machine, new_machine
+    from tests.kernel.machine import Machine
 else:
-    from machine import Machine, new_machine
+    from machine import Machine
 
 GO = Path("/usr/lib/cni")
 
@@ -29,15 +25,11 @@ pytestmark = [
 
 
 @pytest.fixture
-def machine(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    directory = tmp_path_factory.mktemp("cni-bin")
-    install(["reference"], str(directory))
-    made = new_machine(tmp_path, directory)
-    made.host.ip("link add m0 type veth peer name m1")
-    made.host.ip("link set m0 up")
-    made.host.ip("link set m1 up")
-    yield made
-    made.close()
+def machine(machine: Machine) -> Machine:
+    machine.host.ip("link add m0 type veth peer name m1")
+    machine.host.ip("link set m0 up")
+    machine.host.ip("link set m1 up")
+    return machine
 
 
 @pytest.mark.parametrize("keys", [{}, {"mode": "private", "mtu": 1400}, {"mode": "vepa"}])

@@ -15,9 +15,10 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 import pytest
@@ -33,6 +34,7 @@ from cnisdk._rollback import Rollback
 
 
 _CLONE_NEWNET = 0x40000000
+_T = TypeVar("_T")
 PATH = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -353,6 +355,12 @@ def new_machine(root: Path, plugins: Path) -> Machine:
         return Machine(root, plugins)
     except PermissionError as failure:
         pytest.skip(f"cannot make network namespaces: {failure}; run as root")
+
+
+def together(calls: Sequence[Callable[[], _T]]) -> list[_T]:
+    """Call functions at once, each in a thread; their results, in the order of the functions."""
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return [each.result() for each in [pool.submit(call) for call in calls]]
 
 
 def attachment(container_id: str = "c1", ifname: str = "eth0") -> Attachment:

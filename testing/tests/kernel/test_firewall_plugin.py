@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import socket
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
-from machine import Machine, Netns
+from machine import Machine, Netns, together
 
 
 pytestmark = pytest.mark.kernel
@@ -306,11 +306,13 @@ def test_many_at_once(machine: Machine, container: Netns, backend: str) -> None:
         document = {**cfg, "prevResult": prev(f"10.0.0.{number + 2}/24")}
         return machine.execute(machine.plugins / "firewall", env, document).code
 
-    with ThreadPoolExecutor(len(numbers)) as pool:
-        assert list(pool.map(lambda number: call("ADD", number), numbers)) == [0] * len(numbers)
-        for number in numbers:
-            assert call("CHECK", number) == 0
-        assert list(pool.map(lambda number: call("DEL", number), numbers)) == [0] * len(numbers)
+    def all_at_once(verb: str) -> list[int]:
+        return together([partial(call, verb, number) for number in numbers])
+
+    assert all_at_once("ADD") == [0] * len(numbers)
+    for number in numbers:
+        assert call("CHECK", number) == 0
+    assert all_at_once("DEL") == [0] * len(numbers)
     assert owned(machine) == []
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from faults import MODES, sweep
-from machine import Machine, Netns, Outcome
+from machine import Machine, Netns, Outcome, together
 from portmap_chain import Chain
 
 
@@ -80,17 +79,6 @@ def test_the_first_add_of_a_host_that_fails_leaves_no_chain(machine: Machine, ba
 
     assert "nonsense" in out.error
     assert machine.host.ruleset() == before
-
-
-def together(calls: list[Callable[[], Outcome]]) -> list[Outcome]:
-    """Several calls at once."""
-    outcomes: list[Outcome] = []
-    threads = [threading.Thread(target=lambda c=each: outcomes.append(c())) for each in calls]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
-    return outcomes
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 
@@ -99,6 +100,38 @@ def neighbour(machine: Machine, number: int = 2) -> Netns:
     other.ip(f"route add default via 192.0.{number}.1")
     other.ip(f"route add default via 2001:db8:{number}::1")
     return other
+
+
+def throughput(sender: Netns, receiver: Netns, address: str) -> float:
+    """Bytes a second of a TCP connection, once the burst is over."""
+    with receiver.entered():
+        server = socket.create_server((address, 0))
+    with sender.entered():
+        client = socket.create_connection(server.getsockname(), timeout=10)
+    incoming, _ = server.accept()
+    incoming.settimeout(10)
+    running = True
+
+    def send() -> None:
+        with suppress(OSError):  # closed at the end
+            while running:
+                client.send(bytes(8192))
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        received, start, first = 0, time.monotonic(), 0.0
+        while (now := time.monotonic()) < start + 3:
+            size = len(incoming.recv(65536))
+            if now > start + 0.7:
+                first = first or now
+                received += size
+        return received / (now - first)
+    finally:
+        running = False
+        for each in (incoming, server, client):
+            each.close()
+        thread.join()
 
 
 def _family(version: int) -> socket.AddressFamily:

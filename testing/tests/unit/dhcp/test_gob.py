@@ -1,5 +1,7 @@
 """Gob, as far as Go's net/rpc needs it. The bytes in here were written down from the format's description."""
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,12 +65,10 @@ def test_values_come_back(value):
 
 
 @given(st.binary(max_size=60))
-def test_garbage_is_refused(data):
-    decoder = _gob.Decoder()
-    try:
-        decoder.decode(data)
-    except _gob.Malformed:
-        return
+def test_garbage_is_read_or_refused(data):
+    """Nothing else is raised, whatever a stranger sends."""
+    with contextlib.suppress(_gob.Malformed):
+        _gob.Decoder().decode(data)
 
 
 @pytest.mark.parametrize("head", [b"", b"\xfe", b"\xfe\x01"])
