@@ -164,6 +164,14 @@ class ShapingVerbs(LinkVerbs):
                     self._remove_limits(each)
 
     def _remove_limits(self, link: Link) -> None:
+        try:
+            self._drop_limits(link)
+        except OSError as failure:
+            if failure.errno != errno.ENODEV:
+                raise
+            # The link has gone since it was found, and its limits with it.
+
+    def _drop_limits(self, link: Link) -> None:
         found = self.kernel.qdisc(link.index, ROOT)
         if found is not None and _is_ours(found):
             self._drop_qdisc(link.index, found)

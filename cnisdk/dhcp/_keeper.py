@@ -80,8 +80,8 @@ class Keeper:
             self._on_end(self)
         except (Refused, NoMoreTries) as lost:
             self.trouble = str(lost)
-            self._log.error("lease lost", **self._fields(reason=str(lost)))
             self._stop_use()
+            self._log.error("lease lost", **self._fields(reason=str(lost)))
             self._on_end(self)
 
     async def _extended(self) -> Lease:

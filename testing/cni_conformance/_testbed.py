@@ -130,7 +130,7 @@ class Testbed(Host):
         return _changed(config, changes)
 
     def _position(self, attachment: Attachment) -> int:
-        """The how manieth of the run's attachments it is, from 0."""
+        """Which of the run's attachments it is, counted from 0."""
         keys = [(each.container_id, each.ifname) for each in self._attachments]
         key = (attachment.container_id, attachment.ifname)
         return list(dict.fromkeys([*keys, key])).index(key)

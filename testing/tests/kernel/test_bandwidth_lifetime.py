@@ -7,6 +7,9 @@ from limited_veth import BOTH, conf, filters, ifbs, prev, qdiscs, wire
 from machine import Machine, Netns
 from traffic import throughput
 
+from cnisdk._net._kernel._shaping import Shaping
+from cnisdk._net._qdisc import Qdisc
+
 
 pytestmark = pytest.mark.kernel
 
@@ -157,6 +160,28 @@ def test_del_of_a_stranger_changes_nothing(machine: Machine, container: Netns) -
     machine.delete(cfg, container)
 
     assert "ifalias" not in machine.host.link("veth0")
+
+
+@pytest.mark.parametrize("verb", ["DEL", "GC"])
+def test_a_veth_that_goes_meanwhile_has_gone(
+    machine: Machine, container: Netns, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    """The links of a namespace go some time after it: one that was found may not be there any more."""
+    cfg = conf(**BOTH)
+    machine.add(cfg, container, prev=prev(container))
+    look = Shaping.qdisc
+
+    def late(kernel: Shaping, index: int, parent: int) -> Qdisc | None:
+        machine.host.try_run("ip", "link", "del", "veth0")
+        return look(kernel, index, parent)
+
+    monkeypatch.setattr(Shaping, "qdisc", late)
+    if verb == "DEL":
+        machine.delete(cfg, container)
+    else:
+        machine.gc(cfg)
+
+    assert set(machine.host.links()) == {"lo"}
 
 
 def test_gc_removes_what_is_not_valid(machine: Machine, container: Netns) -> None:
