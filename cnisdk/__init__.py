@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cnisdk._net._types import KernelRoute, PolicyRule
     from cnisdk._operations import Add, ChainedAdd, Check, Del, Gc, Operation, Status
     from cnisdk._plugin import ChainedPlugin, IpamPlugin, Plugin
-    from cnisdk._range_conf import RangeConf, assign_requested, range_sets
+    from cnisdk._range_conf import IpRange, assign_requested, range_sets
     from cnisdk._result import (
         Dns,
         Interface,
@@ -66,7 +66,7 @@ _HOME = {
     "Del": "_operations", "Gc": "_operations", "Operation": "_operations",
     "Status": "_operations",
     "ChainedPlugin": "_plugin", "IpamPlugin": "_plugin", "Plugin": "_plugin",
-    "RangeConf": "_range_conf", "assign_requested": "_range_conf", "range_sets": "_range_conf",
+    "IpRange": "_range_conf", "assign_requested": "_range_conf", "range_sets": "_range_conf",
     "Dns": "_result", "Interface": "_result", "Ip": "_result", "IpAddress": "_result",
     "IpInterface": "_result", "IpNetwork": "_result", "Result": "_result",
     "ResultBuilder": "_result", "Route": "_result",
@@ -102,6 +102,7 @@ __all__ = [
     "IpAddress",
     "IpInterface",
     "IpNetwork",
+    "IpRange",
     "IpamConf",
     "IpamPlugin",
     "JsonFile",
@@ -115,7 +116,6 @@ __all__ = [
     "Operation",
     "Plugin",
     "PolicyRule",
-    "RangeConf",
     "RangeSet",
     "RateLimit",
     "Record",

@@ -11,8 +11,8 @@ from cnisdk._result import IpAddress, IpInterface
 
 
 @config
-class RangeConf:
-    """One range as the operator writes it."""
+class IpRange:
+    """One range of addresses, as in the ``ipRanges`` capability and in ``ipam.ranges``."""
 
     subnet: IpInterface
     """Subnet in CIDR notation."""
@@ -25,7 +25,7 @@ class RangeConf:
 
 
 def range_sets(
-    sources: Iterable[tuple[str, Sequence[RangeConf]]], cni_version: str = versions.NEWEST
+    sources: Iterable[tuple[str, Sequence[IpRange]]], cni_version: str = versions.NEWEST
 ) -> tuple[RangeSet, ...]:
     """What range sets amount to, once they are found in order.
 
@@ -98,7 +98,7 @@ def _pairs(
     return ((one, other) for one in left for other in right if one.overlaps(other))
 
 
-def _ranges(path: str, confs: Sequence[RangeConf]) -> list[AddressRange]:
+def _ranges(path: str, confs: Sequence[IpRange]) -> list[AddressRange]:
     if not confs:
         raise errors.InvalidConfig(f"{path}: empty range set")
     is_list = path.endswith("]")
@@ -116,7 +116,7 @@ def _ranges(path: str, confs: Sequence[RangeConf]) -> list[AddressRange]:
     return found
 
 
-def _range(path: str, conf: RangeConf) -> AddressRange:
+def _range(path: str, conf: IpRange) -> AddressRange:
     net = conf.subnet.network
     base, top = int(net.network_address), int(net.broadcast_address)
     if net.max_prefixlen == net.prefixlen:

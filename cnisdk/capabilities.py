@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+
+import attrs
 
 from cnisdk._config import config
-from cnisdk._result import IpNetwork
+
+
+if TYPE_CHECKING:
+    from cnisdk._range_conf import IpRange
+
+__all__ = ["PROTOCOLS", "Bandwidth", "IpRange", "PortMapping", "unsigned"]
 
 
 PROTOCOLS = ("tcp", "udp", "sctp")
 """What a port mapping's protocol may be, in lower case."""
 _LAST_PORT = 65535
+unsigned: Callable[[Any, attrs.Attribute[int], int], Any] = attrs.validators.and_(
+    attrs.validators.ge(0), attrs.validators.lt(2**64)
+)
+"""A validator: 0 to 2^64-1, as rates and bursts are sent to the kernel."""
 
 
 @config
@@ -45,25 +58,19 @@ class PortMapping:
 class Bandwidth:
     """The ``bandwidth`` capability; rates in bits per second, bursts in bits."""
 
-    ingress_rate: int = 0
+    ingress_rate: int = attrs.field(default=0, validator=unsigned)
     """Limit of traffic into the container, bits per second; 0 for none."""
-    ingress_burst: int = 0
+    ingress_burst: int = attrs.field(default=0, validator=unsigned)
     """Burst of traffic into the container, in bits."""
-    egress_rate: int = 0
+    egress_rate: int = attrs.field(default=0, validator=unsigned)
     """Limit of traffic out of the container, bits per second; 0 for none."""
-    egress_burst: int = 0
+    egress_burst: int = attrs.field(default=0, validator=unsigned)
     """Burst of traffic out of the container, in bits."""
 
 
-@config
-class IpRange:
-    """One range of the ``ipRanges`` capability."""
+def __getattr__(name: str) -> Any:
+    if name == "IpRange":
+        from cnisdk._range_conf import IpRange  # noqa: PLC0415  # for IPAM plugins alone
 
-    subnet: IpNetwork
-    """Subnet in CIDR notation."""
-    range_start: str = ""
-    """First address handed out; "" for the subnet's first."""
-    range_end: str = ""
-    """Last address handed out; "" for the subnet's last."""
-    gateway: str = ""
-    """Gateway of the subnet; "" for the subnet's first address."""
+        return IpRange
+    raise AttributeError(f"module 'cnisdk.capabilities' has no attribute '{name}'")

@@ -5,43 +5,28 @@ from __future__ import annotations
 import attrs
 
 import cnisdk
-from cnisdk import errors, on
+from cnisdk import capabilities, errors, on
 
 
 _LARGEST_BURST = 8 * (2**32 - 1)
 _NAME = 15
-_ANY = attrs.validators.and_(attrs.validators.ge(0), attrs.validators.lt(2**64))
-
-
-@cnisdk.config
-class Limits:
-    """Rates in bits per second and bursts in bits; 0 for no limit."""
-
-    ingress_rate: int = attrs.field(default=0, validator=_ANY)
-    """Into the container, bits per second."""
-    ingress_burst: int = attrs.field(default=0, validator=_ANY)
-    """Into the container at once, bits."""
-    egress_rate: int = attrs.field(default=0, validator=_ANY)
-    """Out of the container, bits per second."""
-    egress_burst: int = attrs.field(default=0, validator=_ANY)
-    """Out of the container at once, bits."""
 
 
 @cnisdk.config
 class BandwidthConf(cnisdk.NetConf):
     """Configuration of the bandwidth plugin."""
 
-    ingress_rate: int = attrs.field(default=0, validator=_ANY)
+    ingress_rate: int = attrs.field(default=0, validator=capabilities.unsigned)
     """Into the container, bits per second; 0 for no limit."""
-    ingress_burst: int = attrs.field(default=0, validator=_ANY)
+    ingress_burst: int = attrs.field(default=0, validator=capabilities.unsigned)
     """Into the container at once, bits."""
-    egress_rate: int = attrs.field(default=0, validator=_ANY)
+    egress_rate: int = attrs.field(default=0, validator=capabilities.unsigned)
     """Out of the container, bits per second; 0 for no limit."""
-    egress_burst: int = attrs.field(default=0, validator=_ANY)
+    egress_burst: int = attrs.field(default=0, validator=capabilities.unsigned)
     """Out of the container at once, bits."""
-    bandwidth: Limits = cnisdk.capability(
+    bandwidth: capabilities.Bandwidth = cnisdk.capability(
         "bandwidth",
-        factory=Limits,
+        factory=capabilities.Bandwidth,
         description="The same four keys, from the runtime; unless the configuration has limits.",
     )
 

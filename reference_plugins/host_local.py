@@ -31,7 +31,7 @@ class DuplicateAllocation(errors.CniError, code=110):
 class HostLocalConf(cnisdk.IpamConf):
     """The ``ipam`` section of host-local."""
 
-    ranges: tuple[tuple[cnisdk.RangeConf, ...], ...] = ()
+    ranges: tuple[tuple[cnisdk.IpRange, ...], ...] = ()
     """Range sets; every attachment gets one address of each."""
     subnet: cnisdk.IpInterface | None = None
     """Subnet of a single range, the old form of ``ranges``."""
@@ -47,7 +47,7 @@ class HostLocalConf(cnisdk.IpamConf):
     """Directory of the reservations of all networks."""
     resolv_conf: str = ""
     """File in resolv.conf(5) format whose settings become the result's DNS."""
-    ip_ranges: tuple[tuple[cnisdk.RangeConf, ...], ...] = cnisdk.capability(
+    ip_ranges: tuple[tuple[cnisdk.IpRange, ...], ...] = cnisdk.capability(
         "ipRanges", default=(), description="Range sets of the runtime; they come first."
     )
     requested_ip: tuple[_Requested, ...] = cnisdk.arg(
@@ -64,7 +64,7 @@ class HostLocalConf(cnisdk.IpamConf):
         """The range sets in the order their addresses appear in the result."""
         sources = [(f"runtimeConfig.ipRanges[{i}]", each) for i, each in enumerate(self.ip_ranges)]
         if self.subnet is not None:
-            legacy = cnisdk.RangeConf(
+            legacy = cnisdk.IpRange(
                 subnet=self.subnet,
                 range_start=self.range_start,
                 range_end=self.range_end,

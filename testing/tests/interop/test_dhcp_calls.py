@@ -162,7 +162,15 @@ def test_a_killed_plugin_takes_its_request_with_it(dnsmasq: Site) -> None:
         env=env,
     )
     assert killed.returncode != 0
-    wait_until(lambda: dnsmasq.daemon_log("connection ended"), 5)
+    # Not any end of a connection: the probe for the daemon's readiness makes one too.
+    wait_until(
+        lambda: [
+            each
+            for each in dnsmasq.daemon_log("connection ended")
+            if each["reason"] == "the plugin has gone"
+        ],
+        5,
+    )
 
     dnsmasq.serve()
     time.sleep(2)

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cnisdk
-from cnisdk import RangeConf, RangeSet, errors, range_sets
+from cnisdk import IpRange, RangeSet, errors, range_sets
 
 
-def conf(subnet: str, start: str = "", end: str = "", gateway: str = "") -> RangeConf:
-    return RangeConf(
+def conf(subnet: str, start: str = "", end: str = "", gateway: str = "") -> IpRange:
+    return IpRange(
         subnet=ip_interface(subnet),
         range_start=ip_address(start) if start else None,
         range_end=ip_address(end) if end else None,
@@ -20,7 +20,7 @@ def conf(subnet: str, start: str = "", end: str = "", gateway: str = "") -> Rang
     )
 
 
-def one_set(*confs: RangeConf) -> RangeSet:
+def one_set(*confs: IpRange) -> RangeSet:
     return range_sets([("ipam.ranges[0]", confs)])[0]
 
 
@@ -128,9 +128,7 @@ def test_a_point_to_point_subnet_holds_a_gateway_and_a_container(
         ("gateway", conf("fe80::/64", gateway="fe80::1%eth0")),
     ],
 )
-def test_an_address_outside_the_subnet_is_refused_with_its_path(
-    key: str, range_: RangeConf
-) -> None:
+def test_an_address_outside_the_subnet_is_refused_with_its_path(key: str, range_: IpRange) -> None:
     """T: start/end outside. W-HL-10: a gateway outside the subnet is refused as well."""
     with pytest.raises(errors.InvalidConfig, match="not in network") as refused:
         one_set(conf("10.1.0.0/24") if ":" not in str(range_.subnet) else conf("fd00::/64"), range_)
@@ -155,7 +153,7 @@ def test_a_start_after_the_end_is_refused() -> None:
     ],
 )  # fmt: skip
 def test_membership_is_exact_at_both_edges(
-    range_: RangeConf, inside: tuple[str, ...], outside: tuple[str, ...]
+    range_: IpRange, inside: tuple[str, ...], outside: tuple[str, ...]
 ) -> None:
     """T: membership at both edges v4, v6; set membership."""
     found = one_set(range_)
@@ -194,11 +192,11 @@ def test_an_address_goes_out_with_prefix_length_and_gateway_of_its_range() -> No
     ids=["disjoint", "families", "identical", "containing", "split", "touching"],
 )
 def test_overlaps_are_found_within_and_between_sets(
-    one: RangeConf, other: RangeConf, overlap: bool
+    one: IpRange, other: IpRange, overlap: bool
 ) -> None:
     """T: overlap table; overlaps within; overlaps between; config overlap between and within sets."""
 
-    def outcome(*sets: tuple[RangeConf, ...]) -> str:
+    def outcome(*sets: tuple[IpRange, ...]) -> str:
         try:
             range_sets([(f"ipam.ranges[{i}]", each) for i, each in enumerate(sets)])
         except errors.InvalidConfig as refused:
@@ -257,7 +255,7 @@ MIDDLE = (conf("192.0.2.0/29"), conf("192.0.3.0/30"), conf("192.0.4.0/30"))
     ],
 )  # fmt: skip
 def test_addresses_are_chosen_round_robin(
-    confs: tuple[RangeConf, ...], taken: list[str], after: str, expected: str
+    confs: tuple[IpRange, ...], taken: list[str], after: str, expected: str
 ) -> None:
     """T: allocation table; iterator from beginning, middle, end; no last address."""
     assert expected == Pool(taken).pick(one_set(*confs), after)
@@ -273,7 +271,7 @@ def test_addresses_are_chosen_round_robin(
     ids=["/30", "/29", "two /30"],
 )
 def test_every_usable_address_is_given_once_then_none(
-    confs: tuple[RangeConf, ...], usable: list[str]
+    confs: tuple[IpRange, ...], usable: list[str]
 ) -> None:
     """T: exhausted for /30, /29, two /30s; never gives network, broadcast or gateway."""
     pool, found, last = Pool(), one_set(*confs), ""
