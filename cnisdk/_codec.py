@@ -6,7 +6,7 @@ path in the operator's spelling.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar, cast
@@ -35,8 +35,8 @@ PROTOCOL_KEYS = frozenset(
 class Sources(NamedTuple):
     """Everything besides its own JSON object that may fill a configuration's fields."""
 
-    cni_args: Mapping[str, str] = MappingProxyType({})
-    """Parsed CNI_ARGS."""
+    cni_args: Callable[[], Mapping[str, str]] = dict
+    """Gives the parsed CNI_ARGS; called when a field takes one of them."""
     args_cni: Mapping[str, Any] = MappingProxyType({})
     """``args.cni`` of the configuration."""
     runtime_config: Mapping[str, Any] = MappingProxyType({})
@@ -171,7 +171,7 @@ def _outer(arg: str, capability: str, sources: Sources) -> list[tuple[str, Any, 
     if arg:
         found += [
             (f"CNI_ARGS {name}", value, True)
-            for name, value in sources.cni_args.items()
+            for name, value in sources.cni_args().items()
             if name.lower() == arg.lower()  # W-LIB-21
         ]
         found += [

@@ -10,6 +10,7 @@ from cnisdk import errors
 from cnisdk._config import NetConf
 from cnisdk._ipam import Delegate
 from cnisdk._locks import run_dir
+from cnisdk._names import parse_cni_args
 from cnisdk._result import Result, ResultBuilder
 
 
@@ -38,12 +39,24 @@ class Call(NamedTuple):
     version: str
     network_name: str
     attachment: Attachment | None
-    args: Mapping[str, str]
     deadline: Deadline
     rollback: Rollback
     log: Log
     system: System
     is_ipam: bool = False
+
+    def args(self) -> Mapping[str, str]:
+        """CNI_ARGS; read when wanted, for who takes no arguments has nothing to say about their form.
+
+        Raises:
+            errors.InvalidEnvironment: malformed (code 4); DEL goes on without them.
+        """
+        try:
+            return parse_cni_args(self.env.get("CNI_ARGS", ""))
+        except errors.InvalidEnvironment:
+            if self.verb == "DEL":
+                return {}
+            raise
 
 
 class Operation(Generic[_C]):
@@ -179,8 +192,12 @@ class _OfAttachment(Operation[_C]):
 
     @property
     def args(self) -> Mapping[str, str]:
-        """CNI_ARGS; prefer a field declared with `cnisdk.arg`."""
-        return self._call.args
+        """CNI_ARGS; prefer a field declared with `cnisdk.arg`.
+
+        Raises:
+            errors.InvalidEnvironment: malformed (code 4); in DEL there are none then.
+        """
+        return self._call.args()
 
     def _container(self) -> Namespace:
         call = self._call

@@ -81,6 +81,9 @@ class Route:
     """Routing table; None means main (254)."""
     scope: int | None = None
     """0 global, 253 link, 254 host; None lets the kernel choose."""
+    written: str = attrs.field(default="", eq=False, kw_only=True)
+    """The destination with the host bits it was given, as in 10.1.0.7/16: a result hands it on like that;
+    "" where there are none."""
 
 
 @attrs.frozen

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 from cnisdk import errors, versions
 from cnisdk._problems import expected, shown
-from cnisdk._result import Dns, Interface, Ip, IpAddress, IpInterface, IpNetwork, Result, Route
+from cnisdk._result import Dns, Interface, Ip, IpAddress, IpInterface, Result, Route
 
 
 _T = TypeVar("_T")
@@ -68,7 +68,7 @@ def _encode_020(result: Result, version: str) -> Document:
 
 
 def _old_route(route: Route) -> Document:
-    document: Document = {"dst": str(route.dst)}
+    document: Document = {"dst": route.written or str(route.dst)}
     if route.gw is not None:
         document["gw"] = str(route.gw)
     return document
@@ -216,8 +216,10 @@ class _Reader:
 
     def route(self, value: object, path: str) -> Route:
         body = self.members(value, path)
+        dst = self.parsed(body.get("dst"), f"{path}.dst", parse_cidr)
         return Route(
-            dst=self.parsed(body.get("dst"), f"{path}.dst", _network),
+            dst=dst.network,
+            written=str(dst) if dst.ip != dst.network.network_address else "",
             gw=self.optional(body.get("gw"), f"{path}.gw", parse_ip),
             mtu=self.number(body, "mtu", path) or 0,
             advmss=self.number(body, "advmss", path) or 0,
@@ -322,7 +324,3 @@ def parse_ip(text: str) -> IpAddress:
         raise ValueError(f"{text} has a zone")
     address = ip_address(text)
     return getattr(address, "ipv4_mapped", None) or address
-
-
-def _network(text: str) -> IpNetwork:
-    return parse_cidr(text).network

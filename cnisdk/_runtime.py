@@ -21,7 +21,6 @@ from cnisdk._names import (
     Attachment,
     check_network_name,
     is_identifier,
-    parse_cni_args,
 )
 from cnisdk._operations import Call
 from cnisdk._problems import expected, shown
@@ -222,10 +221,8 @@ class _Invocation:
     def _call(self) -> Call:
         name = _document.text_of(self.document, "name")
         attachment = None
-        args: Mapping[str, str] = {}
         if self.verb in {"ADD", "DEL", "CHECK"}:
             attachment = Attachment(name, self.env["CNI_CONTAINERID"], self.env["CNI_IFNAME"])
-            args = self._args()
         system = self.spec.system
         if system is None:
             from cnisdk._system import KernelSystem
@@ -240,21 +237,12 @@ class _Invocation:
             version=self.version,
             network_name=name,
             attachment=attachment,
-            args=args,
             deadline=self.deadline,
             rollback=self.rollback,
             log=self.log,
             system=system,
             is_ipam=self.spec.kind == "ipam",
         )
-
-    def _args(self) -> Mapping[str, str]:
-        try:
-            return parse_cni_args(self.env.get("CNI_ARGS", ""))
-        except errors.InvalidEnvironment:
-            if self.verb == "DEL":
-                return {}
-            raise
 
     def _arm(self, seconds: float) -> None:
         if self.verb == "ADD":

@@ -16,7 +16,7 @@ from cnisdk._names import Attachment
 from cnisdk._result import IpAddress
 from cnisdk._store import _atomic
 from cnisdk._store._boot import UNKNOWN, boot_id, is_earlier
-from cnisdk._store._index import AttachmentIndex
+from cnisdk._store._index import AttachmentIndex, Entry
 from cnisdk._store._layout import (
     LAST_RESERVED,
     Holder,
@@ -91,16 +91,34 @@ class LockedReservations:
             at_most: When somebody else has changed the directory, it is searched only up to this many
                 entries; None for no limit.
         """
-        owner = (attachment.container_id, attachment.ifname)
         if not self._complete:
             self._search(at_most)
-        for each in (owner, (attachment.container_id, "")):
-            entry = self._index.look_up(*each)
-            if entry is not None:
-                names = [name for name in entry.addresses if self._is_owned(name, *each)]
-                if names:
-                    return Held(tuple(map(ipaddress.ip_address, names)), is_earlier(entry.boot_id))
+            return self._held_by(attachment)
+        held = self._held_by(attachment)
+        if not held.addresses and not self._complete:
+            self._search(at_most)
+            held = self._held_by(attachment)
+        return held
+
+    def _held_by(self, attachment: Attachment) -> Held:
+        for ifname in (attachment.ifname, ""):
+            owner = (attachment.container_id, ifname)
+            entry = self._index.look_up(*owner)
+            names = self._still_owned(entry, owner)
+            if entry and names:
+                return Held(tuple(map(ipaddress.ip_address, names)), is_earlier(entry.boot_id))
         return Held()
+
+    def _still_owned(self, entry: Entry | None, owner: tuple[str, str]) -> list[str]:
+        """What is true of an entry; the index is not relied on any more when not all of it is."""
+        if entry is None:
+            return []
+        names = [name for name in entry.addresses if self._is_owned(name, *owner)]
+        if len(names) < len(entry.addresses):
+            self._complete = (
+                False  # somebody wrote into a reservation, which the directory does not tell
+            )
+        return names
 
     def last_reserved(self, range_set: int) -> IpAddress | None:
         """The address a range set gave out last."""
@@ -222,8 +240,8 @@ class LockedReservations:
     def _remove_all(self, owner: tuple[str, str], hinted: list[str]) -> list[str]:
         # The Go plugin's rule: old reservations without ifname only when there are no others.
         for each in (owner, (owner[0], "")):
-            entry = self._index.look_up(*each)
-            released = self._remove(each, [*(entry.addresses if entry else ()), *hinted])
+            known = self._still_owned(self._index.look_up(*each), each)
+            released = self._remove(each, [*known, *hinted])
             self._index.forget(*each)
             if released:
                 return released

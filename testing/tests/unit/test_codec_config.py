@@ -1,5 +1,6 @@
 """Reading a configuration: keys, sources and their precedence, strict and lenient readings."""
 
+from functools import partial
 from typing import Any
 
 import attrs
@@ -110,7 +111,7 @@ def test_unknown_key_of_a_strict_configuration_is_unsupported() -> None:
 
 
 SOURCES = Sources(
-    cni_args={"MAC": "from-args", "ip": "1", "PRESERVE": "0"},
+    cni_args=lambda: {"MAC": "from-args", "ip": "1", "PRESERVE": "0"},
     args_cni={"mac": "from-args-cni"},
     runtime_config={"MAC": "from-runtime"},
 )
@@ -146,14 +147,15 @@ class Worded(cnisdk.IpamConf):
 def test_items_of_a_list_are_separated_by_commas_in_cni_args() -> None:
     """CNI_ARGS have no other form for a list; args.cni have JSON's."""
     for text, expected in (("10.0.0.1, ::1,", 2), ("10.0.0.1", 1), ("", 0)):
-        assert len(decode(Worded, {}, sources=Sources(cni_args={"IP": text})).ips) == expected
+        sources = Sources(cni_args=partial(dict, IP=text))
+        assert len(decode(Worded, {}, sources=sources).ips) == expected
     with pytest.raises(errors.DecodingFailure, match=r"args.cni.IP: expected a list"):
         decode(Worded, {}, sources=Sources(args_cni={"IP": "10.0.0.1"}))
 
 
 def test_a_field_may_have_its_own_words_for_what_cannot_be_read() -> None:
     """The message callers know stands alone; path and reason are in the details."""
-    sources = Sources(cni_args={"IP": "::1,here"})
+    sources = Sources(cni_args=lambda: {"IP": "::1,here"})
     with pytest.raises(errors.InvalidConfig) as refused:
         decode(Worded, {"address": "10.0.0.1"}, path="ipam", sources=sources)
 
@@ -179,7 +181,7 @@ def test_an_address_may_come_with_or_without_prefix_length() -> None:
 
 def test_unknown_arguments_are_ignored() -> None:
     """T: args: unknown ignored / not ignored. Ours need no IgnoreUnknown: Kubernetes' args are fine."""
-    sources = Sources(cni_args={"K8S_POD_NAME": "p", "IgnoreUnknown": "0"})
+    sources = Sources(cni_args=lambda: {"K8S_POD_NAME": "p", "IgnoreUnknown": "0"})
 
     assert decode(Conf, {}, sources=sources) == Conf()
 
@@ -204,7 +206,12 @@ def test_capability_is_no_key() -> None:
         ({"mtu": -1}, None, "mtu: 'mtu' must be >= 0: -1", 7),
         ({"section": {"Size": True}}, None, "section.Size: expected a whole number, got true", 6),
         ({"section": {"size": 0}}, None, "section.size: 'size' must be >= 1: 0", 7),
-        ({}, Sources(cni_args={"PRESERVE": "x"}), "CNI_ARGS PRESERVE: expected true or false", 6),
+        (
+            {},
+            Sources(cni_args=lambda: {"PRESERVE": "x"}),
+            "CNI_ARGS PRESERVE: expected true or false",
+            6,
+        ),
         ({}, Sources(args_cni={"Ip": 5}), "args.cni.Ip: expected a string, got 5", 6),
         ({}, Sources(runtime_config={"mac": 5}), "runtimeConfig.mac: expected a string, got 5", 6),
         ({"ipam": []}, None, "ipam: expected an object, got []", 6),
@@ -232,7 +239,7 @@ def test_a_value_that_fails_a_validator_is_named_by_where_it_comes_from() -> Non
 
     for sources, where in (
         (Sources(), "mtu"),
-        (Sources(cni_args={"MTU": "-1"}), "CNI_ARGS MTU"),
+        (Sources(cni_args=lambda: {"MTU": "-1"}), "CNI_ARGS MTU"),
         (Sources(args_cni={"mtu": -1}), "args.cni.mtu"),
     ):
         with pytest.raises(errors.InvalidConfig, match=f"^{where}: '{where}' must be >= 0"):

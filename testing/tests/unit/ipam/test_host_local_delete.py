@@ -17,6 +17,26 @@ def test_reservations_without_ifname_are_released(host_local: Any, version: str)
     assert {"10.1.2.8"} == host_local.reserved()
 
 
+def test_reservations_rewritten_in_place_are_released(host_local: Any, version: str) -> None:
+    """T: old-format (cid-only) file released by DEL; upstream's test writes over what ADD has made."""
+    host_local.ok("ADD", RANGES, "dummy", version=version)
+    (name,) = host_local.reserved()
+    (host_local.data_dir / "net" / name).write_bytes(b"dummy")
+    host_local.ok("DEL", RANGES, "dummy", version=version)
+
+    assert set() == host_local.reserved()
+
+
+def test_reservations_rewritten_in_place_are_found(host_local: Any) -> None:
+    result = host_local.ok("ADD", RANGES).document
+    (name,) = host_local.reserved()
+    (host_local.data_dir / "net" / name).write_bytes(b"c1")
+    host_local.ok("CHECK", RANGES, prevResult=result)
+    (host_local.data_dir / "net" / name).write_bytes(b"other")
+
+    assert "other" in host_local("CHECK", RANGES, prevResult=result).error
+
+
 def test_reservations_without_ifname_are_kept_while_there_are_others(host_local: Any) -> None:
     """The Go plugin's rule: cid-only files count only when cid+ifname has none."""
     network = host_local.data_dir / "net"

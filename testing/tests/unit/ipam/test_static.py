@@ -36,7 +36,7 @@ def test_addresses_routes_and_dns_are_answered_as_configured(static: Any, versio
         assert [route["dst"] for route in answer.document["routes"]] == [
             "0.0.0.0/0",
             "192.168.0.0/16",
-            "3ffe:ffff:0:1ff::/64",
+            "3ffe:ffff:0:1ff::1/64",  # as written, which is for whoever applies it to judge
         ]
     assert static.ok("DEL", CONF, version=version).status == 0
 
