@@ -198,7 +198,7 @@ def _configuration(spec: PluginSpec, call: Call) -> tuple[Any, NetConf]:
     section, path = _section(spec, call)
     if path and section is None:
         raise errors.InvalidConfig(
-            "IPAM config missing 'ipam' key", details=f'network "{call.network_name}"'
+            "IPAM config missing 'ipam' key", hint=f'network "{call.network_name}"'
         )
     config: Any = decode(spec.config_class, section, path=path, sources=sources)
     if not path:

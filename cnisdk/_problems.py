@@ -55,11 +55,13 @@ def _join(prefix: str, path: str) -> str:
 def as_error(problems: Sequence[Problem]) -> errors.CniError:
     """One error for all the defects of a configuration; the first decides the code."""
     first, *others = problems
-    also = [str(first)] if first.wording else []
-    also += [f"also {each}" for each in others[:_MOST_SHOWN]]
+    also = [f"also {each}" for each in others[:_MOST_SHOWN]]
     if len(others) > _MOST_SHOWN:
         also.append(f"and {len(others) - _MOST_SHOWN} more")
-    return first.error(first.wording or str(first), details="; ".join(also))
+    details = "; ".join(also)
+    if first.wording:
+        return first.error(first.wording, details=details, hint=str(first))
+    return first.error(str(first), details=details)
 
 
 def shown(value: Any) -> str:

@@ -90,7 +90,7 @@ def with_notes(error: errors.CniError, failure: BaseException) -> errors.CniErro
     notes: Sequence[str] = getattr(failure, "__notes__", ())
     if not notes:
         return error
-    details = "; ".join(filter(None, (error.details, *notes)))
+    details = "; ".join(filter(None, (error.details, error.hint, *notes)))
     return errors.DelegateError(error.msg, code=error.code, details=details)
 
 

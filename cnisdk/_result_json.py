@@ -59,8 +59,8 @@ def _encode_020(result: Result, version: str) -> Document:
         document[key] = entry
     if len(document) == 1:
         raise errors.IncompatibleVersion(
-            f"cannot convert the result to version {version}: no valid IP addresses",
-            details=f"cniVersion {version} has no form for a result without addresses; "
+            "cannot convert: no valid IP addresses",
+            hint=f"cniVersion {version} has no form for a result without addresses; "
             "set cniVersion to 0.3.0 or newer",
         )
     document["dns"] = encode_dns(result.dns)

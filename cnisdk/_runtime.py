@@ -208,7 +208,7 @@ class _Invocation:
         if needed and not versions.at_least(self.version, needed):
             raise errors.IncompatibleVersion(
                 f"config version does not allow {self.verb}",
-                details=f"cniVersion is {shown(self.version)}; {self.verb} came with {needed}",
+                hint=f"cniVersion is {shown(self.version)}; {self.verb} came with {needed}",
             )
         if self.version not in supported:
             raise errors.IncompatibleVersion(

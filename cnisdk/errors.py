@@ -40,22 +40,27 @@ class CniError(Exception):
     Args:
         msg: One sentence for the operator: what is wrong, with the offending key, value or file.
         details: A longer text: who holds what, what to do next.
+        hint: The same for stderr and the log alone. Callers compare some errors of the Go plugins whole, and
+            their text is message and details: such a message comes without details.
 
     Attributes:
         code: The number in the error object.
         msg: The message as given.
         details: The details as given, "" when there are none.
+        hint: The hint as given, "" when there is none.
     """
 
     code: int = 999
     msg: str
     details: str
+    hint: str
 
-    def __init__(self, msg: str, /, *, details: str = "") -> None:
+    def __init__(self, msg: str, /, *, details: str = "", hint: str = "") -> None:
         super().__init__(msg)
         # Authors pass an exception now and then: what is printed must be JSON in any case.
         self.msg = str(msg)
         self.details = str(details)
+        self.hint = str(hint)
 
     def __init_subclass__(cls, *, code: int | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -75,7 +80,7 @@ class CniError(Exception):
         cls.code = code
 
     def __str__(self) -> str:
-        return f"{self.msg}; {self.details}" if self.details else self.msg
+        return "; ".join(filter(None, (self.msg, self.details, self.hint)))
 
     def document(self, cni_version: str) -> dict[str, Any]:
         """The error object of SPEC section 5.

@@ -71,6 +71,6 @@ def refuse_many_addresses(version: str, families: Iterable[int]) -> None:
         if families.count(family) > 1:
             raise errors.InvalidConfig(
                 f"CNI version {version} does not support more than 1 address per family",
-                details=f"there are {families.count(family)} of IPv{family}; "
+                hint=f"there are {families.count(family)} of IPv{family}; "
                 "use cniVersion 0.3.0 or newer",
             )

@@ -48,9 +48,9 @@ class BandwidthConf(cnisdk.NetConf):
         burst: int = getattr(source, f"{direction}_burst")
         given = f"{direction}Rate is {rate}, {direction}Burst is {burst}"
         if rate and not burst:
-            raise errors.InvalidConfig("if rate is set, burst must also be set", details=given)
+            raise errors.InvalidConfig("if rate is set, burst must also be set", hint=given)
         if burst and not rate:
-            raise errors.InvalidConfig("if burst is set, rate must also be set", details=given)
+            raise errors.InvalidConfig("if burst is set, rate must also be set", hint=given)
         if burst >= _LARGEST_BURST:
             raise errors.InvalidConfig("burst cannot be more than 4GB", details=given)
         if 0 < rate < 8:  # W-BW-3

@@ -123,7 +123,7 @@ def _directory(op: cnisdk.Add[Any] | cnisdk.Check[Any] | cnisdk.Status[Any]) -> 
     if not cfg.selector:
         raise errors.InvalidConfig(
             'specify either "device", "hwaddr", "kernelpath" or "pciBusID"',
-            details="or enable the capability deviceID, for a runtime that chooses one",
+            hint="or enable the capability deviceID, for a runtime that chooses one",
         )
     if cfg.device_id:  # W-HD-5: what the runtime asks for wins over the keys
         for bus in (_PCI, _AUXILIARY):

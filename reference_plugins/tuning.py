@@ -98,10 +98,11 @@ class Tuning(cnisdk.ChainedPlugin[TuningConf]):
         _refuse_forbidden(cfg)
         if not settings and not wanted:
             return op.prev_result
-        link = op.netns.expect_link(op.ifname)
+        # Sysctls may be of the namespace as a whole.
+        link = op.netns.expect_link(op.ifname) if wanted else op.netns.link(op.ifname)
         found: dict[str, Any] = {name: getattr(link, _ATTRIBUTES[name]) for name in wanted}
         found["sysctl"] = {path: op.netns.expect_sysctl(path) for path in settings}
-        saved = _originals.first(cfg.data_dir, op.attachment, link.index, found)
+        saved = _originals.first(cfg.data_dir, op.attachment, _index(link), found)
         op.on_rollback(_originals.remove, cfg.data_dir, op.attachment)
         op.on_rollback(_restore, op.netns, op.ifname, saved)
         _originals.save(cfg.data_dir, op.attachment, saved)
@@ -115,8 +116,8 @@ class Tuning(cnisdk.ChainedPlugin[TuningConf]):
         """Put everything back as it was found, sysctls included (W-TU-3)."""
         directory = op.config.data_dir
         saved = _originals.load(directory, op.attachment)
-        link = op.netns.link(op.ifname) if op.netns is not None and saved else None
-        if op.netns is not None and saved and link and saved.get("index", link.index) == link.index:
+        index = _index(op.netns.link(op.ifname)) if op.netns is not None and saved else 0
+        if op.netns is not None and saved and saved.get("index", index) == index:
             try:
                 _restore(op.netns, op.ifname, saved)
             except errors.CniError as failure:
@@ -152,6 +153,10 @@ class Tuning(cnisdk.ChainedPlugin[TuningConf]):
         for key in op.config.sysctls:
             _path(key, "eth0")
         _refuse_forbidden(op.config)
+
+
+def _index(link: cnisdk.Link | None) -> int:
+    return link.index if link else 0
 
 
 def _settings(cfg: TuningConf, ifname: str) -> dict[str, str]:

@@ -221,4 +221,8 @@ def _bound(deadline: Deadline) -> float | None:
 
 def _failure(name: str, error: Mapping[str, Any]) -> errors.CniError:
     kind = _CODES.get(error.get("code", 0), errors.CniError)
-    return kind(f"error calling {name}: {error.get('msg')}", details=error.get("details") or "")
+    return kind(
+        f"error calling {name}: {error.get('msg')}",
+        details=error.get("details") or "",
+        hint=error.get("hint") or "",
+    )

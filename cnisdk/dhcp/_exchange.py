@@ -116,7 +116,7 @@ class Client:
             await asyncio.sleep(pause)
         raise NoMoreTries(
             "no more tries",
-            details=f'no DHCP server gave a lease to "{self._interface.ifname}" in '
+            hint=f'no DHCP server gave a lease to "{self._interface.ifname}" in '
             f"{now() - self._began:.0f} s; see that one is reachable and has free addresses",
         )
 

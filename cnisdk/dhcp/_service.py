@@ -166,7 +166,12 @@ def _attachment(arguments: Mapping[str, Any]) -> Attachment:
 
 
 def _error(failure: errors.CniError) -> dict[str, Any]:
-    return {"code": failure.code, "msg": failure.msg, "details": failure.details}
+    return {
+        "code": failure.code,
+        "msg": failure.msg,
+        "details": failure.details,
+        "hint": failure.hint,
+    }
 
 
 def _is_trusted(writer: asyncio.StreamWriter) -> bool:

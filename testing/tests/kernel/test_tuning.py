@@ -146,6 +146,22 @@ def test_sysctls_come_and_go(machine: Machine, container: Netns) -> None:
     assert container.sysctl("core/somaxconn") == "600"
 
 
+def test_sysctls_of_the_namespace_need_no_interface(machine: Machine, container: Netns) -> None:
+    """T: passes prevResult through unchanged: upstream's test has no such interface in the namespace."""
+    cfg = conf(machine, sysctl={"net.ipv4.conf.all.log_martians": "1"})
+    result = machine.add(cfg, container, prev=prev(container))
+
+    assert result["interfaces"] == prev(container)["interfaces"]
+    assert container.sysctl("ipv4/conf/all/log_martians") == "1"
+    machine.delete(cfg, container, prev=result)
+    assert container.sysctl("ipv4/conf/all/log_martians") == "0"
+    assert saved(machine) == []
+    assert (
+        'interface "eth0" not found'
+        in machine.call("ADD", conf(machine, mtu=1400), container, prev=prev(container)).error
+    )
+
+
 @pytest.mark.usefixtures("link")
 def test_a_second_add_keeps_the_originals(machine: Machine, container: Netns) -> None:
     """W-TU-2."""

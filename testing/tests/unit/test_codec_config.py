@@ -154,16 +154,16 @@ def test_items_of_a_list_are_separated_by_commas_in_cni_args() -> None:
 
 
 def test_a_field_may_have_its_own_words_for_what_cannot_be_read() -> None:
-    """The message callers know stands alone; path and reason are in the details."""
+    """The message callers know stands alone; path and reason are in the hint."""
     sources = Sources(cni_args=lambda: {"IP": "::1,here"})
     with pytest.raises(errors.InvalidConfig) as refused:
         decode(Worded, {"address": "10.0.0.1"}, path="ipam", sources=sources)
 
     assert refused.value.msg == "'10.0.0.1' is no CIDR"
-    assert refused.value.details == (
-        'ipam.address: expected an address in CIDR notation, got "10.0.0.1"; '
-        'also CNI_ARGS IP[1]: expected an IP address, got "here"'
+    assert refused.value.hint == (
+        'ipam.address: expected an address in CIDR notation, got "10.0.0.1"'
     )
+    assert refused.value.details == 'also CNI_ARGS IP[1]: expected an IP address, got "here"'
     with pytest.raises(errors.DecodingFailure, match=r"^ipam.address: expected"):
         decode(Worded, {"address": 10}, path="ipam")
 

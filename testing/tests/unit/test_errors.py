@@ -47,6 +47,14 @@ def test_error_document_echoes_the_version() -> None:
     }
 
 
+def test_a_hint_is_for_stderr_and_the_log_alone() -> None:
+    """Callers compare some errors whole, as Go prints them: message and details."""
+    error = errors.InvalidConfig("m", hint="h")
+
+    assert str(error) == "m; h"
+    assert error.document("1.1.0") == {"cniVersion": "1.1.0", "code": 7, "msg": "m"}
+
+
 def test_error_document_without_details_has_no_such_key() -> None:
     """T: Error without details."""
     assert errors.CniError("m").document("1.1.0") == {

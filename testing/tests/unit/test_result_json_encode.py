@@ -96,7 +96,8 @@ def test_result_without_addresses_has_no_old_form(version: str) -> None:
         encode(Result(interfaces=(Interface("eth0"),)), version)
 
     assert caught.value.code == 1
-    assert "0.3.0" in caught.value.details
+    assert caught.value.msg == "cannot convert: no valid IP addresses"
+    assert "0.3.0" in caught.value.hint
 
 
 @pytest.mark.parametrize("version", V4)

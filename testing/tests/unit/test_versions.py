@@ -68,4 +68,4 @@ def test_old_versions_refuse_two_addresses_of_a_family() -> None:
         versions.refuse_many_addresses("0.2.0", iter([6, 4, 6]))
 
     assert refused.value.msg == "CNI version 0.2.0 does not support more than 1 address per family"
-    assert refused.value.details.startswith("there are 2 of IPv6")
+    assert refused.value.hint.startswith("there are 2 of IPv6")
