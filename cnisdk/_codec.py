@@ -134,7 +134,12 @@ def _read_fields(
         if source.key is not None:
             known.add(source.key.lower())
             if source.key.lower() in folded:
-                found.append((*folded[source.key.lower()], False))
+                spelling, value = folded[source.key.lower()]
+                # Structs that Go programs print as configurations have, beside "address", the object
+                # they have read from it as "Address".
+                if isinstance(value, dict) and not isinstance(given.get(source.key, value), dict):
+                    spelling, value = source.key, given[source.key]
+                found.append((spelling, value, False))
         if sources is not None:
             found += _outer(source.arg, source.capability, sources)
         found = [each for each in found if each[1] is not None]

@@ -20,7 +20,13 @@ _NAME_BYTES = 15
 def keep(op: cnisdk.Add[Any], lent: cnisdk.LinkSettings, selector: str) -> None:
     """Note down what is about to be lent; undone when ADD fails."""
     store = _store(op)
-    where = {"netns": op.netns.path, "identity": op.netns.identity, "selector": selector}
+    where = {
+        "container": op.container_id,
+        "ifname": op.ifname,
+        "netns": op.netns.path,
+        "identity": op.netns.identity,
+        "selector": selector,
+    }
     op.on_rollback(store.remove, op.attachment.key, op.deadline)
     try:
         store.put(op.attachment.key, {**where, "link": lent.document()}, op.deadline)
@@ -41,19 +47,29 @@ def is_lent(op: cnisdk.Status[Any], selector: str) -> bool:
 
 def end(op: cnisdk.Del[Any]) -> None:
     """Bring back what this attachment has been lent."""
-    store = _store(op)
+    store, key, record = _store(op), op.attachment.key, None
     try:
-        record = store.get(op.attachment.key)
+        key, record = _noted(store, op.attachment)
     except errors.IoFailure as failure:
         op.log.warning("only the name of the device will come back", reason=str(failure))
-        record = None
     if record is not None:
         _bring_back(op, record.data, op.netns)
-        store.remove(op.attachment.key, op.deadline)
+        store.remove(key, op.deadline)
     elif op.netns is not None:
         lent = _by_alias(op.netns, op.ifname)
         if lent is not None and not _is_noted(store, op.netns, lent):
             op.host.take_back(lent, out_of=op.netns)
+
+
+def _noted(store: cnisdk.Store, attachment: cnisdk.Attachment) -> tuple[str, cnisdk.Record | None]:
+    """What was noted of the attachment, also where its network had another name then."""
+    record = store.get(attachment.key)
+    if record is None:
+        wanted = (attachment.container_id, attachment.ifname)
+        for key, other in store.items():
+            if (other.data.get("container"), other.data.get("ifname")) == wanted:
+                return key, other
+    return attachment.key, record
 
 
 def retain(op: cnisdk.Gc[Any]) -> None:

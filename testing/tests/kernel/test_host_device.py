@@ -305,6 +305,18 @@ def test_a_del_that_is_late_leaves_the_next_container_alone(
     machine.check(cfg, container, result, container_id="new")
 
 
+def test_a_network_that_was_renamed_meanwhile(
+    machine: Machine, host: Netns, container: Netns
+) -> None:
+    """T: DEL of upstream's tests, which give the network another name for CHECK and DEL."""
+    before = device(host)
+    machine.add(conf(machine), container)
+    machine.delete({**conf(machine), "name": "another"}, container)
+
+    assert device(host) == before
+    assert records(machine) == []
+
+
 def test_dns_of_ipam_is_kept(machine: Machine, host: Netns, container: Netns) -> None:
     """W-MV-2, the same in host-device."""
     assert "ens5" in host.links()

@@ -365,3 +365,13 @@ def test_configuration_shows_no_secret() -> None:
     assert "s3cret" not in shown
     assert "token=(secret)" in shown
     assert "bridge='cni0'" in shown
+
+
+def test_a_key_wins_over_the_struct_field_that_go_prints_beside_it() -> None:
+    """Upstream's tests send configurations that they have read into Go structs and printed again."""
+    decoded = {"IP": "10.0.0.1", "Mask": "////AA=="}
+    given = {"address": "10.0.0.1/24", "Address": decoded, "ips": [], "asked": []}
+
+    assert str(decode(Worded, given).address) == "10.0.0.1/24"
+    with pytest.raises(errors.DecodingFailure, match=r"^Address: expected"):
+        decode(Worded, {"Address": decoded})
