@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cnisdk._net import Link, Namespace, Veth
     from cnisdk._net._host_port import HostPort
     from cnisdk._net._link_settings import LinkSettings
+    from cnisdk._net._links import normal_mac
     from cnisdk._net._rate_limit import RateLimit
     from cnisdk._net._rules import FoundRule, Rule, RuleTable
     from cnisdk._net._types import KernelRoute, PolicyRule
@@ -59,7 +60,7 @@ _HOME = {
     "Log": "_log",
     "Attachment": "_names",
     "FoundRule": "_net._rules", "HostPort": "_net._host_port", "KernelRoute": "_net._types", "Link": "_net",
-    "LinkSettings": "_net._link_settings", "Namespace": "_net", "PolicyRule": "_net._types",
+    "LinkSettings": "_net._link_settings", "Namespace": "_net", "normal_mac": "_net._links", "PolicyRule": "_net._types",
     "RateLimit": "_net._rate_limit",
     "Rule": "_net._rules", "RuleTable": "_net._rules", "Veth": "_net",
     "Add": "_operations", "ChainedAdd": "_operations", "Check": "_operations",
@@ -137,6 +138,7 @@ __all__ = [
     "dhcp",
     "errors",
     "key",
+    "normal_mac",
     "on",
     "range_sets",
     "repeated_keys",

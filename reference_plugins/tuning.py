@@ -77,8 +77,9 @@ class TuningConf(cnisdk.NetConf):
     @property
     def attributes(self) -> dict[str, Any]:
         """The attributes to change, by their names in the configuration."""
+        mac = self.runtime_mac or self.mac
         wanted = {
-            "mac": _plain(self.runtime_mac or self.mac or "") or None,
+            "mac": cnisdk.normal_mac(mac) if mac else None,
             "promisc": self.promisc or None,
             "mtu": self.mtu or None,
             "allmulti": self.allmulti,
@@ -209,9 +210,3 @@ def _with_changes(op: cnisdk.ChainedAdd[TuningConf], wanted: Mapping[str, Any]) 
         for each in op.prev_result.interfaces
     )
     return attrs.evolve(op.prev_result, interfaces=interfaces)
-
-
-def _plain(mac: str) -> str:
-    """A hardware address as the kernel writes it."""
-    digits = re.sub("[^0-9a-f]", "", mac.lower())
-    return ":".join(digits[n : n + 2] for n in range(0, len(digits), 2))
