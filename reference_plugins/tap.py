@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import attrs
 
 import cnisdk
@@ -9,6 +11,8 @@ from cnisdk import errors, on
 from reference_plugins import _interface, _validators
 
 
+_SELINUX = "/sys/fs/selinux/enforce"
+"""Is there where SELinux is on (selinuxfs)."""
 _IDS = attrs.validators.optional([attrs.validators.ge(0), attrs.validators.lt(2**32)])
 
 
@@ -27,7 +31,7 @@ class TapConf(cnisdk.NetConf):
     group: int | None = attrs.field(default=None, validator=_IDS)
     """Group id that may open the device."""
     selinux_context: str = ""
-    """SELinux context of the device; not supported."""
+    """SELinux context of the device; without effect where SELinux is off, refused where it is on."""
     bridge: str = attrs.field(default="", validator=_validators.device_or_nothing)
     """Bridge in the container the device becomes a port of."""
     requested_mac: str | None = cnisdk.capability(
@@ -85,7 +89,7 @@ class Tap(cnisdk.Plugin[TapConf]):
 
 
 def _refuse_selinux(cfg: TapConf) -> None:
-    if cfg.selinux_context:
+    if cfg.selinux_context and os.path.exists(_SELINUX):
         raise errors.UnsupportedField(
             f'selinuxContext: "{cfg.selinux_context}": SELinux contexts are not supported',
             details="remove the key; the device gets the context of the plugin",

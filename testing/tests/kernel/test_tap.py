@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from machine import Machine, Netns
+
+from reference_plugins import tap
 
 
 pytestmark = pytest.mark.kernel
@@ -127,7 +130,6 @@ def test_add_leaves_nothing_when_it_fails_later(machine: Machine, container: Net
         ({"owner": -1}, 7, "owner"),
         ({"mac": "nonsense"}, 7, "nonsense"),
         ({"bridge": "nope"}, 999, '"nope" not found'),
-        ({"selinuxContext": "a:b:c"}, 2, "selinuxContext"),
     ],
 )
 def test_a_bad_configuration_makes_nothing(
@@ -138,6 +140,20 @@ def test_a_bad_configuration_makes_nothing(
     assert message in out.error
     assert out.document["code"] == code
     assert set(container.links()) == {"lo"}
+
+
+def test_a_context_is_refused_only_where_selinux_is_on(
+    machine: Machine, container: Netns, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """No kernel of the tests has a policy loaded, so what tells that it is on is a file of the test."""
+    cfg = conf(machine, selinuxContext="system_u:object_r:container_t:s0")
+    (tmp_path / "enforce").write_text("1")
+    monkeypatch.setattr(tap, "_SELINUX", str(tmp_path / "enforce"))
+    out = machine.call("ADD", cfg, container)
+    assert (out.document["code"], "selinuxContext" in out.error) == (2, True)
+    monkeypatch.setattr(tap, "_SELINUX", str(tmp_path / "absent"))
+    machine.add(cfg, container)
+    assert container.link("eth0")
 
 
 @pytest.mark.parametrize(
