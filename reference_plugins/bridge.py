@@ -193,7 +193,7 @@ class Bridge(cnisdk.Plugin[BridgeConf]):
         if cfg.ip_masq and ips:
             addresses = [ip.address for ip in ips]
             op.host.add_masquerade(op.attachment, addresses, backend=cfg.ip_masq_backend)
-        # A bridge somebody else made without a MAC of its own takes one from its ports.
+        # Another ADD may have given a bridge its MAC back meanwhile.
         return res.update(bridge.name, sandbox="", mac=op.host.interface(bridge.name).mac).build()
 
     @on.delete

@@ -60,7 +60,9 @@ class FilterVerbs(Space):
 
     def expect_spoof_check(self, attachment: Attachment, name: str, mac: str) -> None:
         """Raise an error naming the spoof check rule that is missing or altered."""
-        self.firewall.expect_spoof_check(attachment, name, mac)
+        link = self.link(name)
+        tagged = link is not None and attachment.owns(link.alias)  # else it is of the Go plugin
+        self.firewall.expect_spoof_check(attachment, name, mac, tagged=tagged)
 
     def firewall_problem(self, backend: str | None = None) -> str:
         """Why rules cannot be made here; "" when they can.

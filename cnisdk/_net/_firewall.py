@@ -71,8 +71,17 @@ class Firewall(RuleFilter, Protocol):
         """Remove the network's spoof checks for all but the valid attachments."""
         ...
 
-    def expect_spoof_check(self, attachment: Attachment, ifname: str, mac: str) -> None:
-        """Raise `errors.CniError` naming the first rule that is missing or was changed."""
+    def expect_spoof_check(
+        self, attachment: Attachment, ifname: str, mac: str, *, tagged: bool = False
+    ) -> None:
+        """Raise `errors.CniError` naming the first rule that is missing or was changed.
+
+        Args:
+            attachment: Whose check.
+            ifname: The host-side link.
+            mac: The only source MAC to let in.
+            tagged: Whether it must have the owner tag, which those of the Go plugin have not.
+        """
         ...
 
     def choose(self, backend: str | None, purpose: str) -> str:
@@ -200,12 +209,14 @@ class KernelFirewall(KernelRules):
             with self._explained(f"remove stale MAC spoof checks of {network}"):
                 _spoof_check.retain(wire, network, valid)
 
-    def expect_spoof_check(self, attachment: Attachment, ifname: str, mac: str) -> None:
+    def expect_spoof_check(
+        self, attachment: Attachment, ifname: str, mac: str, *, tagged: bool = False
+    ) -> None:
         """See `Firewall.expect_spoof_check`."""
         from cnisdk._net import _spoof_check
 
         with self._explained(f"check the MAC spoof check of {ifname}"):
-            _spoof_check.expect(self._wire(), attachment, ifname, mac)
+            _spoof_check.expect(self._wire(), attachment, ifname, mac, tagged=tagged)
 
     def usable(self, backend: str | None = None) -> str:
         """See `Firewall.usable`; for nftables the kernel tries the rules of an ADD for real."""

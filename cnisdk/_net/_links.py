@@ -65,16 +65,25 @@ class LinkVerbs(Space):
             self.kernel.change_link(
                 host.index, up=True, hairpin=hairpin or None, isolated=isolated or None
             )
-            if bridge is not None and mtu:
-                self._limit_mtu(bridge.index, mtu)
+            if bridge is not None:
+                self._spare_bridge(bridge, host, mtu)
         container = into.expect_link(peer)
         return Veth(self._shown(host), Interface(peer, mac, container.mtu, into.path))
 
-    def _limit_mtu(self, bridge: int, mtu: int) -> None:
-        """W-BR-5: the kernel does this by itself, but not where somebody set the bridge's MTU."""
-        link = self.kernel.link_by_index(bridge)
-        if link is not None and link.mtu > mtu:
-            self.kernel.change_link(bridge, mtu=mtu)
+    def _spare_bridge(self, bridge: Link, port: Link, mtu: int) -> None:
+        """What a new port has done to a bridge, and has not.
+
+        A bridge that somebody made without an address of its own has taken the port's: it gets back the
+        one by which containers and neighbours know it, and keeps that from then on. The MTU follows the
+        smallest port, but not where somebody has set it (W-BR-5).
+        """
+        now = self.kernel.link_by_index(bridge.index)
+        if now is None:
+            return
+        if now.mac == port.mac != bridge.mac:
+            self.kernel.change_link(bridge.index, mac=bridge.mac)
+        if mtu and now.mtu > mtu:
+            self.kernel.change_link(bridge.index, mtu=mtu)
 
     def _refuse_taken(self, name: str, space: Namespace) -> None:
         taken = space.link(name)

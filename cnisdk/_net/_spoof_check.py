@@ -7,9 +7,9 @@ a rule in the base chain PREROUTING jumps for the link to ``cni-br-iface-<id>``,
 
 Two departures:
 
-- The id does not tell the network, which GC must know. Their DEL compares the comment in
-  PREROUTING alone, so the rule in ``cni-br-iface-<id>`` carries the attachment's owner tag. Checks
-  the Go plugin made have no tag: DEL removes them, GC leaves them alone.
+- The id does not tell the network, which GC must know. So ``cni-br-iface-<id>`` has a second rule,
+  a ``return`` where the chain ends anyway, whose comment is the attachment's owner tag. Checks the
+  Go plugin made have no tag: DEL removes them, GC leaves them alone.
 - nft comments end at 128 characters. Where the id would be longer (a container id beyond 100), and
   where an interface name ends in ``-mac`` (its chain would be another interface's), the id is the
   attachment's two hashes, ``<network>-<instance>``. DEL looks for both forms.
@@ -118,7 +118,8 @@ def commands(
         *({"flush": {"chain": {**_WHERE, "name": n}}} for n in existing if n != BASE),
         *({"delete": {"rule": {**_WHERE, "chain": BASE, "handle": r.handle}}} for r in stale),
         _rule(BASE, comment, _equal(iifname, ifname), {"jump": {"target": chain}}),
-        _rule(chain, attachment.owner_tag, {"jump": {"target": f"{chain}-mac"}}),
+        _rule(chain, comment, {"jump": {"target": f"{chain}-mac"}}),
+        _rule(chain, attachment.owner_tag, {"return": None}),
         _rule(f"{chain}-mac", comment, _equal(source, mac.lower()), {"return": None}),
         _rule(f"{chain}-mac", comment, {"drop": None}),
     ]
@@ -163,19 +164,33 @@ def retain(wire: Wire, network: str, valid: Collection[Attachment]) -> None:
     wire.delete_found(stale)
 
 
-def expect(wire: Wire, attachment: Attachment, ifname: str, mac: str) -> None:
-    """Raise `errors.CniError` naming the first rule that is missing or was changed."""
+def expect(
+    wire: Wire, attachment: Attachment, ifname: str, mac: str, *, tagged: bool = False
+) -> None:
+    """Raise `errors.CniError` naming the first rule that is missing or was changed.
+
+    Args:
+        wire: The packet filter.
+        attachment: Whose check.
+        ifname: The host-side link.
+        mac: The only source MAC to let in.
+        tagged: Whether it must have the owner tag.
+    """
     chain = next(
         (name for name in _possible_chains(attachment) if _rules(wire, name)),
         _CHAIN_PREFIX + identifier(attachment),
     )
     rules = _rules(wire, chain)
-    for place, wanted in (
+    expected: tuple[tuple[str, list[tuple[str, ...]]], ...] = (
         (BASE, [(f"iifname == {ifname}", f"jump {chain}")]),
         (chain, [(f"jump {chain}-mac",)]),
         (f"{chain}-mac", [(f"ether saddr == {mac.lower()}", "return"), ("drop",)]),
-    ):
-        found = [rule.text for rule in rules if rule.chain == place]
+    )
+    for place, wanted in expected:
+        here = [rule for rule in rules if rule.chain == place]
+        found = [rule.text for rule in here if not attachment.owns(rule.comment)]
+        if place == chain and tagged and len(found) == len(here):
+            wanted.append((f"return, with the comment {attachment.owner_tag}",))
         if found != wanted:
             raise errors.CniError(
                 f"MAC spoof check of {ifname}: chain {place} should have "

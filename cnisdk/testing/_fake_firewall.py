@@ -60,7 +60,9 @@ class FakeFirewall(FakeRules):
         """Remove the network's spoof checks but for the valid attachments."""
         self._retain("spoof", network, valid)
 
-    def expect_spoof_check(self, attachment: Attachment, ifname: str, mac: str) -> None:
+    def expect_spoof_check(
+        self, attachment: Attachment, ifname: str, mac: str, *, tagged: bool = False
+    ) -> None:
         """Raise when the rule is missing."""
         if ("spoof", attachment.owner_tag, f"{ifname} {mac}") not in self.found:
             raise errors.CniError(f"the spoof check of {ifname} is missing")

@@ -156,6 +156,10 @@ BREAKS: dict[str, tuple[Callable[[Added], object], str]] = {
         lambda a: a.drop_rule(f"{SPOOF} cni-br-iface-c1-eth0-mac", "ether saddr"),
         "spoof",
     ),
+    "spoof check owner": (
+        lambda a: a.drop_rule(f"{SPOOF} cni-br-iface-c1-eth0", "return comment"),
+        "spoof.*return, with the comment",
+    ),
     "spoof check drop": (
         lambda a: a.drop_rule(f"{SPOOF} cni-br-iface-c1-eth0-mac", "drop"),
         "spoof",

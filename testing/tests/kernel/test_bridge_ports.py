@@ -142,6 +142,24 @@ def test_the_bridges_mac_does_not_change(machine: Machine, container: Netns) -> 
     assert machine.host.link("br0")["address"] == mac
 
 
+@pytest.mark.parametrize("subnet", ["10.1.0.0/24", "fd01::/64"])
+def test_a_bridge_without_a_mac_of_its_own_keeps_the_one_it_has(
+    machine: Machine, container: Netns, subnet: str
+) -> None:
+    """T: creates a bridge with a stable MAC; the kernel gives such a bridge the lowest MAC of its ports."""
+    machine.host.ip("link add br0 type bridge")
+    mac = machine.host.link("br0")["address"]
+    conf = machine.conf(subnet, isGateway=True)
+    first, other = machine.add(conf, container), machine.container()
+    machine.add(conf, other, container_id="c2")
+    machine.check(conf, container, first)
+    machine.delete(conf, other, container_id="c2")
+    machine.delete(conf, container)
+
+    assert first["interfaces"][0]["mac"] == mac
+    assert machine.host.link("br0")["address"] == mac
+
+
 @pytest.mark.parametrize("backend", [None, "iptables", "nftables"])
 @pytest.mark.parametrize("version", CURRENT)
 def test_masquerading(
@@ -185,12 +203,13 @@ def spoof_rules(machine: Machine) -> list[str]:
 
 @pytest.mark.parametrize("version", CURRENT)
 def test_the_spoof_check_comes_and_goes(machine: Machine, container: Netns, version: str) -> None:
-    """T: macspoofchk rules exist after ADD (1 + 1 + 2) and vanish after DEL."""
+    """T: macspoofchk rules exist after ADD (1 + 1 + 2 with right comment) and vanish after DEL."""
     conf = machine.conf(version=version, macspoofchk=True)
     result = machine.add(conf, container)
 
     text = json.dumps(spoof_rules(machine))
-    assert len(spoof_rules(machine)) >= 4
+    commented = [each for each in spoof_rules(machine) if 'comment "macspoofchk-c1-eth0"' in each]
+    assert len(commented) == 4
     assert result["interfaces"][1]["name"] in text
     assert f"ether saddr {result['interfaces'][2]['mac']} return" in text
     machine.delete(conf, container)

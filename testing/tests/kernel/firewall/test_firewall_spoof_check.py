@@ -42,7 +42,7 @@ EMPTY = [
 def test_add_gives_the_shape_of_the_go_plugins(
     netns: Netns, firewall: KernelFirewall, attachment: Attachment
 ) -> None:
-    """T: setup ok; contracts 2.6: the owner tag stands where their DEL does not look."""
+    """T: setup ok; contracts 2.6; the owner tag stands where neither they nor their tests look."""
     firewall.add_spoof_check(attachment, "veth0", MAC.upper())
 
     assert netns.ruleset("bridge") == [
@@ -51,7 +51,8 @@ def test_add_gives_the_shape_of_the_go_plugins(
         "}",
         "",
         "chain cni-br-iface-cid1-eth0 {",
-        f'jump cni-br-iface-cid1-eth0-mac comment "{TAG}"',
+        'jump cni-br-iface-cid1-eth0-mac comment "macspoofchk-cid1-eth0"',
+        f'return comment "{TAG}"',
         "}",
         "",
         "chain cni-br-iface-cid1-eth0-mac {",
