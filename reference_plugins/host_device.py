@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 import cnisdk
-from cnisdk import errors, on
+from cnisdk import errors, on, versions
 from reference_plugins import _interface, _loans, _validators
 
 
@@ -67,7 +67,8 @@ class HostDevice(cnisdk.Plugin[HostDeviceConf]):
         pci = os.path.basename(path) if path.startswith(_PCI) else ""
         if _is_in_userspace(op, path):
             res = op.result()
-            made = res.interface(cnisdk.Interface(op.ifname, sandbox=op.netns.path, pci_id=pci))
+            made = cnisdk.Interface(op.ifname, sandbox=op.netns.path, pci_id=pci)
+            made = res.interface(_as_known_to(op, made))
             if op.config.ipam is not None:
                 res.adopt(_interface.addresses(op), on=made)
             return res.dns(op.config.dns or None).build()
@@ -75,7 +76,7 @@ class HostDevice(cnisdk.Plugin[HostDeviceConf]):
         _loans.keep(op, op.host.settings(link.name), op.config.selector)
         made = op.host.lend(link.name, into=op.netns, rename=op.ifname)
         pci = link.parent if link.parent_bus == "pci" else pci
-        return _interface.configured(op, attrs.evolve(made, pci_id=pci))
+        return _interface.configured(op, _as_known_to(op, attrs.evolve(made, pci_id=pci)))
 
     @on.delete
     def detach(self, op: cnisdk.Del[HostDeviceConf]) -> None:
@@ -115,6 +116,13 @@ class HostDevice(cnisdk.Plugin[HostDeviceConf]):
                 op.host.expect_link(_name(op, path))
         except errors.CniError as failure:
             raise errors.PluginNotAvailable(failure.msg, details=failure.details) from failure
+
+
+def _as_known_to(op: cnisdk.Add[Any], made: cnisdk.Interface) -> cnisdk.Interface:
+    """Callers compare the device in older results whole, and mtu and pciID came with 1.1.0."""
+    if versions.at_least(op.network.cni_version, "1.1.0"):
+        return made
+    return attrs.evolve(made, mtu=0, pci_id="")
 
 
 def _directory(op: cnisdk.Add[Any] | cnisdk.Check[Any] | cnisdk.Status[Any]) -> str:
