@@ -94,6 +94,9 @@ class Service:
         """Do what a method does; whatever goes wrong is an answer too."""
         try:
             return await self._done(method, given)
+        except errors.CniError as failure:
+            self._log.warning("request refused", method=method, reason=str(failure))
+            raise
         except OSError as failure:
             self._log.error("request failed", method=method, reason=str(failure))
             raise errors.IoFailure(f"{failure.strerror or failure}") from failure

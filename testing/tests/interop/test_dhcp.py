@@ -203,7 +203,11 @@ def test_two_interfaces_and_an_exhausted_pool(site: Site) -> None:
     out = machine.call("ADD", cfg, container, ifname="eth2")
 
     assert out.document["code"] == 11
+    # T: the whole error is this; what helps is on stderr and in the daemon's log.
     assert out.document["msg"] == "error calling DHCP.Allocate: no more tries"
+    assert "details" not in out.document
+    (refused,) = site.daemon_log("request refused")
+    assert "has free addresses" in refused["reason"]
     machine.delete(cfg, container, ifname="eth2")
     machine.delete(cfg, container)
     wait_until(lambda: site.leased() == {address_of(second)})
