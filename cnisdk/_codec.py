@@ -134,12 +134,13 @@ def _read_fields(
         if source.key is not None:
             known.add(source.key.lower())
             if source.key.lower() in folded:
-                spelling, value = folded[source.key.lower()]
+                chosen = folded[source.key.lower()]
                 # Structs that Go programs print as configurations have, beside "address", the object
                 # they have read from it as "Address".
-                if isinstance(value, dict) and not isinstance(given.get(source.key, value), dict):
-                    spelling, value = source.key, given[source.key]
-                found.append((spelling, value, False))
+                if source.key in given and isinstance(chosen[1], dict):
+                    exact = given[source.key]
+                    chosen = chosen if isinstance(exact, dict) else (source.key, exact)
+                found.append((*chosen, False))
         if sources is not None:
             found += _outer(source.arg, source.capability, sources)
         found = [each for each in found if each[1] is not None]
