@@ -80,7 +80,8 @@ class LinkVerbs(Space):
         now = self.kernel.link_by_index(bridge.index)
         if now is None:
             return
-        if now.mac == port.mac != bridge.mac:
+        # All zeros: its last port has gone before.
+        if now.mac == port.mac != bridge.mac and bridge.mac.strip("0:"):
             self.kernel.change_link(bridge.index, mac=bridge.mac)
         if mtu and now.mtu > mtu:
             self.kernel.change_link(bridge.index, mtu=mtu)
