@@ -1,7 +1,8 @@
 """The iptables programs: one ``iptables-save`` to read, one ``iptables-restore`` to write.
 
-For configurations that ask for iptables, and for cleaning up after them. Never one process per rule (plugins#510: hundreds of DELs at once, each with dozens of
-``iptables`` processes queueing for one lock, run into the runtime's time limit).
+For configurations that ask for iptables, and for cleaning up after them. Never one process per rule
+(plugins#510: hundreds of DELs at once, each with dozens of ``iptables`` processes queueing for one
+lock, run into the runtime's time limit).
 """
 
 from __future__ import annotations

@@ -104,21 +104,16 @@ class LockedReservations:
         for ifname in (attachment.ifname, ""):
             owner = (attachment.container_id, ifname)
             entry = self._index.look_up(*owner)
-            names = self._still_owned(entry, owner)
+            names = [n for n in (entry.addresses if entry else ()) if self._is_owned(n, *owner)]
+            self._distrust_if_untrue(entry, names)
             if entry and names:
                 return Held(tuple(map(ipaddress.ip_address, names)), is_earlier(entry.boot_id))
         return Held()
 
-    def _still_owned(self, entry: Entry | None, owner: tuple[str, str]) -> list[str]:
-        """What is true of an entry; the index is not relied on any more when not all of it is."""
-        if entry is None:
-            return []
-        names = [name for name in entry.addresses if self._is_owned(name, *owner)]
-        if len(names) < len(entry.addresses):
-            self._complete = (
-                False  # somebody wrote into a reservation, which the directory does not tell
-            )
-        return names
+    def _distrust_if_untrue(self, entry: Entry | None, found: Collection[str]) -> None:
+        """Writing into a reservation does not show in the directory's time stamp."""
+        if entry is not None and not set(entry.addresses) <= set(found):
+            self._complete = False
 
     def last_reserved(self, range_set: int) -> IpAddress | None:
         """The address a range set gave out last."""
@@ -240,8 +235,9 @@ class LockedReservations:
     def _remove_all(self, owner: tuple[str, str], hinted: list[str]) -> list[str]:
         # The Go plugin's rule: old reservations without ifname only when there are no others.
         for each in (owner, (owner[0], "")):
-            known = self._still_owned(self._index.look_up(*each), each)
-            released = self._remove(each, [*known, *hinted])
+            entry = self._index.look_up(*each)
+            released = self._remove(each, [*(entry.addresses if entry else ()), *hinted])
+            self._distrust_if_untrue(entry, released)
             self._index.forget(*each)
             if released:
                 return released

@@ -30,6 +30,14 @@ def executed(
     return lambda: machine.execute(machine.plugins / "dhcp", env, conf)
 
 
+def with_a_lease(site: Site) -> tuple[Machine, Netns, dict[str, Any]]:
+    """A served site, a container of it that has got a lease, and the result of its ADD."""
+    site.serve()
+    site.daemon()
+    machine, container = site.machine, site.machine.container()
+    return machine, container, machine.add(site.conf(), container)
+
+
 def test_missing_interface(dnsmasq: Site) -> None:
     """Go's words."""
     dnsmasq.daemon()
@@ -71,10 +79,7 @@ def test_no_server_at_all(dnsmasq: Site) -> None:
 
 def test_one_lease_however_often_add_is_called(dnsmasq: Site) -> None:
     """W-DH-8: also when it is called at once."""
-    dnsmasq.serve()
-    dnsmasq.daemon()
-    machine, container = dnsmasq.machine, dnsmasq.machine.container()
-    machine.add(dnsmasq.conf(), container)
+    machine, container, _ = with_a_lease(dnsmasq)
     before = dnsmasq.records()
     requests = dnsmasq.server_log().count("DHCPREQUEST")
     cfg = {**dnsmasq.conf(), "type": "dhcp"}
@@ -88,10 +93,7 @@ def test_one_lease_however_often_add_is_called(dnsmasq: Site) -> None:
 
 
 def test_concurrent_first_adds_share_a_lease(dnsmasq: Site) -> None:
-    dnsmasq.serve()
-    dnsmasq.daemon()
-    machine, container = dnsmasq.machine, dnsmasq.machine.container()
-    result = machine.add(dnsmasq.conf(), container)
+    machine, container, result = with_a_lease(dnsmasq)
     cfg = {**dnsmasq.conf(), "type": "dhcp"}
     machine.delete(cfg, container)  # the interface stays
 
@@ -103,10 +105,7 @@ def test_concurrent_first_adds_share_a_lease(dnsmasq: Site) -> None:
 
 def test_concurrent_deletes(dnsmasq: Site) -> None:
     """Three at once and one more all succeed."""
-    dnsmasq.serve()
-    dnsmasq.daemon()
-    machine, container = dnsmasq.machine, dnsmasq.machine.container()
-    machine.add(dnsmasq.conf(), container)
+    machine, container, _ = with_a_lease(dnsmasq)
     cfg = {**dnsmasq.conf(), "type": "dhcp"}
     delete = executed(machine, "DEL", container, cfg)
 
@@ -116,10 +115,7 @@ def test_concurrent_deletes(dnsmasq: Site) -> None:
 
 def test_delete_ends_an_add_under_way(dnsmasq: Site) -> None:
     """What the Go plugin would wait for until the daemon gives up (W-DH-4)."""
-    dnsmasq.serve()
-    dnsmasq.daemon()
-    machine, container = dnsmasq.machine, dnsmasq.machine.container()
-    machine.add(dnsmasq.conf(), container)
+    machine, container, _ = with_a_lease(dnsmasq)
     cfg = {**dnsmasq.conf(), "type": "dhcp"}
     machine.delete(cfg, container)
     dnsmasq.stop_serving()
@@ -179,10 +175,7 @@ def test_a_killed_plugin_takes_its_request_with_it(dnsmasq: Site) -> None:
 
 
 def test_a_daemon_that_hangs_does_not_hold_up_delete(dnsmasq: Site) -> None:
-    dnsmasq.serve()
-    dnsmasq.daemon()
-    machine, container = dnsmasq.machine, dnsmasq.machine.container()
-    result = machine.add(dnsmasq.conf(), container)
+    machine, container, result = with_a_lease(dnsmasq)
     assert dnsmasq.daemon_process is not None
     dnsmasq.daemon_process.send_signal(signal.SIGSTOP)
 
