@@ -86,8 +86,7 @@ class Service:
         except errors.CniError as failure:
             answer = {"id": number, "result": None, "error": _error(failure)}
         except (LookupError, TypeError, ValueError, AttributeError) as failure:
-            problem = errors.DecodingFailure(f"malformed request: {failure!r}")
-            answer = {"id": number, "result": None, "error": _error(problem)}
+            answer = {"id": number, "result": None, "error": _error(self._malformed(failure))}
         return json.dumps(answer).encode()
 
     async def _called(self, method: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,7 +100,12 @@ class Service:
             self._log.error("request failed", method=method, reason=str(failure))
             raise errors.IoFailure(f"{failure.strerror or failure}") from failure
         except (LookupError, TypeError, ValueError, AttributeError) as failure:
-            raise errors.DecodingFailure(f"malformed request: {failure!r}") from failure
+            raise self._malformed(failure) from failure
+
+    def _malformed(self, failure: Exception) -> errors.DecodingFailure:
+        problem = errors.DecodingFailure(f"malformed request: {failure!r}")
+        self._log.warning("request refused", reason=problem.msg)
+        return problem
 
     async def _done(self, method: str, given: Mapping[str, Any]) -> dict[str, Any]:
         arguments = {key.lower(): value for key, value in given.items()}
