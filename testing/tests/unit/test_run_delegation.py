@@ -36,7 +36,7 @@ def test_verb_is_forwarded_to_the_delegate(verb: str, keys: dict[str, Any], tmp_
     ids=repr,
 )
 def test_delegates_bad_answer_is_an_error_and_is_undone(answer: bytes, tmp_path: Path) -> None:
-    """Every malformed delegate answer is named; its DEL follows."""
+    """W-LIB-24: every malformed delegate answer is named; its DEL follows."""
     machine = toys.FakeMachine({"ADD": Completed(answer, 0)})
     outcome = serve(tmp_path, "ADD", toys.Toy, machine, ipam={"type": "pool"})
 
