@@ -15,6 +15,7 @@ from cnisdk._problems import shown
 
 _IDENTIFIER = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*")
 _TAG = r"\S+, net: (?P<network>.+), if: (?P<ifname>.+), id: (?P<container_id>.*)"
+_TAG_BYTES = 128
 _IFNAME_BYTES = 15  # IFNAMSIZ less the terminating zero
 
 
@@ -103,7 +104,7 @@ class Attachment:
         128 bytes, the room of an nft comment. The form is the Go masquerade helper's.
         """
         tag = f"{self.key}, net: {self.network}, if: {self.ifname}, id: {self.container_id}"
-        return tag.replace('"', "").encode(errors="replace")[:128].decode(errors="ignore")
+        return tag.replace('"', "").encode(errors="replace")[:_TAG_BYTES].decode(errors="ignore")
 
     def hashed_name(self, prefix: str, length: int, *, ifname: bool = False) -> str:
         """A name made of a hash of network and container id, as the Go plugins make theirs.
@@ -119,6 +120,19 @@ class Attachment:
     def owns(self, tag: str) -> bool:
         """Whether an owner tag found in the kernel is this attachment's."""
         return tag.startswith(self.key)
+
+    def shares_container(self, tag: str) -> bool:
+        """Whether an owner tag found in the kernel is one of this attachment's container.
+
+        Of an id the tag has no room for, its beginning is compared.
+        """
+        owner = self.from_tag(tag)
+        if owner is None or not owner.container_id:
+            return False
+        is_cut = len(tag.encode()) >= _TAG_BYTES - 3
+        return self.container_id == owner.container_id or (
+            is_cut and self.container_id.startswith(owner.container_id)
+        )
 
     @staticmethod
     def is_tag(text: str) -> bool:

@@ -140,7 +140,10 @@ def _range(path: str, conf: IpRange) -> AddressRange:
         ("rangeEnd", conf.range_end),
         ("gateway", conf.gateway),
     ):
-        if given is not None and (given not in net or "%" in str(given)):
+        # A router's link-local address is the usual gateway of IPv6.
+        is_router = key == "gateway" and given is not None and given.is_link_local
+        fits = given is None or given in net or (is_router and given.version == net.version == 6)
+        if not fits or "%" in str(given):
             raise errors.InvalidConfig(f"{path}.{key}: {given} not in network {net}")
     first = first if conf.range_start is None else int(conf.range_start)
     last = last if conf.range_end is None else int(conf.range_end)

@@ -21,9 +21,20 @@ def addresses(op: cnisdk.Add[Any]) -> cnisdk.Result:
 
 
 def configured(
-    op: cnisdk.Add[Any], made: cnisdk.Interface, *, builder: cnisdk.ResultBuilder | None = None
+    op: cnisdk.Add[Any],
+    made: cnisdk.Interface,
+    *,
+    builder: cnisdk.ResultBuilder | None = None,
+    dad: bool = True,
 ) -> cnisdk.Result:
-    """Ask IPAM, where there is one, and set the new interface up with what it gives."""
+    """Ask IPAM, where there is one, and set the new interface up with what it gives.
+
+    Args:
+        op: The call.
+        made: The interface.
+        builder: A result that has been begun.
+        dad: Ask the neighbours whether an IPv6 address is free.
+    """
     res = op.result() if builder is None else builder
     eth = res.interface(made)
     if op.config.ipam is not None:
@@ -32,7 +43,7 @@ def configured(
         res.adopt(addresses(op), on=eth)
     # W-MV-2: IPAM's settings stay unless the configuration has its own.
     result = res.dns(op.config.dns).build()
-    op.netns.configure(op.ifname, result)
+    op.netns.configure(op.ifname, result, dad=dad)
     return result
 
 

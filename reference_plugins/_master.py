@@ -15,7 +15,7 @@ from reference_plugins import _validators
 class MasterConf(cnisdk.NetConf):
     """Keys of the plugins whose interface is on another one."""
 
-    master: str = attrs.field(default="", validator=_validators.device_or_nothing)
+    master: str = attrs.field(default="", validator=_validators.existing_device)
     """The interface it is made on; by default that of the default route."""
     mtu: int = 0
     """MTU in bytes, at most the master's; 0 for the master's."""

@@ -22,6 +22,8 @@ class Claim:
     holder: str
     """As the holder's rules name it."""
     mine: bool
+    of_container: bool
+    """The container's by another attachment: one container with a port in two networks is no conflict."""
 
 
 def refuse_taken(
@@ -50,7 +52,11 @@ def refuse_taken(
             for claim in _claims(host, attachment, where, entries, by_go):
                 if claim.mine and earlier_only:
                     break
-                taken = [] if claim.mine else [p for p in wanted if p.overlaps(claim.place)]
+                taken = (
+                    []
+                    if claim.mine or claim.of_container
+                    else [p for p in wanted if p.overlaps(claim.place)]
+                )
                 if taken:
                     raise errors.CniError(
                         f"portMappings: {claim.place} is already forwarded to {claim.to} "
@@ -76,9 +82,10 @@ def _claims(
         rules = inner.pop(entry.target, [])
         tag = next((r.comment for r in rules if attachment.is_tag(r.comment)), "")
         mine = attachment.owns(tag) if tag else entry.target in where.own_chains or by_go(entry)
+        of_container = attachment.shares_container(tag)
         for rule in (entry, *rules):
             if found := cnisdk.HostPort.forwarded_by(rule):
-                yield Claim(*found, _holder(tag, entry.comment), mine)
+                yield Claim(*found, _holder(tag, entry.comment), mine, of_container)
 
 
 def _holder(tag: str, comment: str) -> str:

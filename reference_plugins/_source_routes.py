@@ -59,7 +59,7 @@ def added(
     """What there was in no table: a default route, and the subnet's with a hint."""
     found: list[cnisdk.KernelRoute] = []
     defaults = [each.gw for each in result.routes if each.dst == _DEFAULT[ip.version]]
-    own = [each for each in defaults if each in ip.address.network]
+    own = [each for each in defaults if each is not None and each in ip.address.network]
     gw = cfg.gateway.get(ip.version) or (own[0] if own else ip.gateway)
     if gw is not None:
         found.append(_static(_DEFAULT[ip.version], gw=gw, table=table))

@@ -9,6 +9,7 @@ import attrs
 
 _SMALLEST_MTU = 68
 _NAME_BYTES = 15
+_ALTERNATIVE_NAME_BYTES = 127
 _MAC_BYTES = 6
 
 
@@ -18,12 +19,15 @@ def mtu(_: object, _field: attrs.Attribute[Any], value: int) -> None:
         raise ValueError(f"must be 0 or {_SMALLEST_MTU} to 65535, got {value}")
 
 
-def device(_: object, _field: attrs.Attribute[Any], value: str) -> None:
+def device(
+    _: object, _field: attrs.Attribute[Any], value: str, *, longest: int = _NAME_BYTES
+) -> None:
     """The name of an interface."""
     unfit = any(each in "/:" or each.isspace() or not each.isprintable() for each in value)
-    if unfit or value in {"", ".", ".."} or len(value.encode()) > _NAME_BYTES:
+    if unfit or value in {"", ".", ".."} or len(value.encode()) > longest:
         raise ValueError(
-            f'must be an interface name: at most 15 bytes without / : and spaces, got "{value}"'
+            f"must be an interface name: at most {longest} bytes without / : and spaces, "
+            f'got "{value}"'
         )
 
 
@@ -31,6 +35,12 @@ def device_or_nothing(field: object, attribute: attrs.Attribute[Any], value: str
     """The name of an interface, or "" for the default."""
     if value:
         device(field, attribute, value)
+
+
+def existing_device(field: object, attribute: attrs.Attribute[Any], value: str) -> None:
+    """The name of an interface that is there, its alternative names included; or "" for none."""
+    if value:
+        device(field, attribute, value, longest=_ALTERNATIVE_NAME_BYTES)
 
 
 def station(_: object, _field: attrs.Attribute[Any], value: str | None) -> None:

@@ -33,7 +33,7 @@ class HostDeviceConf(cnisdk.NetConf):
     """Configuration of the host-device plugin; one key has to say which device."""
 
     device: str | None = attrs.field(
-        default=None, validator=attrs.validators.optional(_validators.device_or_nothing)
+        default=None, validator=attrs.validators.optional(_validators.existing_device)
     )
     """Name of the interface on the host."""
     hwaddr: str | None = attrs.field(default=None, validator=_validators.station)

@@ -60,6 +60,11 @@ class HostLocalConf(cnisdk.IpamConf):
         "ips", default=(), description="Further addresses to hand out."
     )
 
+    @property
+    def has_ranges(self) -> bool:
+        """Whether there is any range."""
+        return bool(self.ip_ranges or self.ranges or self.subnet)
+
     def sets(self, cni_version: str) -> tuple[cnisdk.RangeSet, ...]:
         """The range sets in the order their addresses appear in the result."""
         sources = [(f"runtimeConfig.ipRanges[{i}]", each) for i, each in enumerate(self.ip_ranges)]
@@ -153,7 +158,8 @@ class HostLocal(cnisdk.IpamPlugin[HostLocalConf]):
     def ready(self, op: cnisdk.Status[HostLocalConf]) -> None:
         """Answer 50 when an ADD could not be given an address."""
         store = _store(op)
-        sets = op.config.sets(op.network.cni_version)
+        # Without ranges of its own it has those of the capability ipRanges, which come with each ADD.
+        sets = op.config.sets(op.network.cni_version) if op.config.has_ranges else ()
         try:
             store.check_usable()
             taken = store.taken()

@@ -49,7 +49,7 @@ class Ipvlan(cnisdk.Plugin[IpvlanConf]):
                 details="an ipvlan takes its addresses from IPAM or from the plugin before it",
             )
         result = builder.adopt(prev, on=builder.interface(made)).dns(cfg.dns).build()
-        op.netns.configure(op.ifname, result)
+        op.netns.configure(op.ifname, result, dad=True)
         return result
 
     @on.delete

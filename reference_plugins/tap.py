@@ -61,7 +61,7 @@ class Tap(cnisdk.Plugin[TapConf]):
             group=cfg.group,
             multi_queue=cfg.multi_queue,
         )
-        return _interface.configured(op, made)
+        return _interface.configured(op, made, dad=False)  # who uses it is yet to come
 
     @on.delete
     def detach(self, op: cnisdk.Del[TapConf]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Any
 
 import attrs
@@ -102,7 +103,8 @@ class Tuning(cnisdk.ChainedPlugin[TuningConf]):
         # Sysctls may be of the namespace as a whole.
         link = op.netns.expect_link(op.ifname) if wanted else op.netns.link(op.ifname)
         found: dict[str, Any] = {name: getattr(link, _ATTRIBUTES[name]) for name in wanted}
-        found["sysctl"] = {path: op.netns.expect_sysctl(path) for path in settings}
+        present = {path: op.netns.readable_sysctl(path) for path in settings}
+        found["sysctl"] = {path: value for path, value in present.items() if value is not None}
         saved = _originals.first(cfg.data_dir, op.attachment, _index(link), found)
         op.on_rollback(_originals.remove, cfg.data_dir, op.attachment)
         op.on_rollback(_restore, op.netns, op.ifname, saved)
@@ -129,8 +131,8 @@ class Tuning(cnisdk.ChainedPlugin[TuningConf]):
     def verify(self, op: cnisdk.Check[TuningConf]) -> None:
         """Compare sysctls and attributes with the configuration."""
         for path, wanted in _settings(op.config, op.ifname).items():
-            found = op.netns.expect_sysctl(path)
-            if found.split() != wanted.split():
+            found = op.netns.readable_sysctl(path)
+            if found is not None and not _is_same(found, wanted):
                 raise errors.CniError(
                     f'Error: Tuning configured sysctl {path} is "{found}", not "{wanted}"'
                 )
@@ -174,6 +176,16 @@ def _path(key: str, ifname: str) -> str:
             details="only settings below net. belong to a container",
         )
     return path
+
+
+def _is_same(found: str, wanted: str) -> bool:
+    """Whether the kernel shows what was written: in columns, addresses in full."""
+    if found.split() == wanted.split():
+        return True
+    try:
+        return ip_address(found) == ip_address(wanted)
+    except ValueError:
+        return False
 
 
 def _refuse_forbidden(cfg: TuningConf) -> None:

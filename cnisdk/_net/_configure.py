@@ -5,14 +5,20 @@ from __future__ import annotations
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from cnisdk import errors
+from cnisdk._deadline import Deadline
 from cnisdk._net._types import MAIN_TABLE, SCOPE_LINK, KernelRoute, Link
 
 
 if TYPE_CHECKING:
-    from cnisdk._deadline import Deadline
     from cnisdk._net._space import Space
     from cnisdk._result import Ip, Result, Route
+
+_WITHOUT_CARRIER = {"down", "lowerlayerdown", "dormant", "notpresent"}
+_WAIT_FOR_CARRIER = 5.0
+"""Seconds a link is given to find its carrier; before that nobody can be asked about an address."""
 
 
 def configure(
@@ -34,8 +40,10 @@ def configure(
     if addresses:
         # Neighbours should forget who had the address before.
         netns.set_sysctl(f"ipv4/conf/{link.name}/arp_notify", "1", required=False)
-    routes = [each for ip in ips for each in _by_gateway(ip)] if by_gateway else []
-    routes += [kernel_route(route, result) for route in result.routes] if ips else []
+    routes = [kernel_route(route, result) for route in result.routes] if ips else []
+    if by_gateway:
+        routes = [attrs.evolve(each, onlink=_is_beside_gateway(each, ips)) for each in routes]
+        routes = [each for ip in ips for each in _by_gateway(ip)] + routes
     netns.kernel.configure(
         link.index,
         addresses=addresses,
@@ -57,6 +65,13 @@ def _by_gateway(ip: Ip) -> list[KernelRoute]:
         )
     near = KernelRoute(dst=ip_network(ip.gateway), scope=SCOPE_LINK, src=ip.address.ip)
     return [near, KernelRoute(dst=ip.address.network, gw=ip.gateway, src=ip.address.ip)]
+
+
+def _is_beside_gateway(route: KernelRoute, ips: list[Ip]) -> bool:
+    """Whether its next hop is in a subnet that the kernel is told to reach by the gateway alone."""
+    return route.gw is not None and any(
+        route.gw in ip.address.network and route.gw != ip.gateway for ip in ips
+    )
 
 
 def assigned(result: Result, name: str) -> list[Ip]:
@@ -96,7 +111,7 @@ def kernel_route(route: Route, result: Result) -> KernelRoute:
     return KernelRoute(
         dst=route.dst,
         gw=gw,
-        table=MAIN_TABLE if route.table is None else route.table,
+        table=route.table or MAIN_TABLE,
         priority=route.priority,
         scope=route.scope,
         mtu=route.mtu,
@@ -111,6 +126,8 @@ def _prepare_ipv6(netns: Space, name: str, *, dad: bool) -> None:
         # W-CFG-4: a kernel without this setting is no reason to fail.
         (f"{name}/keep_addr_on_down", "1", False),
         (f"{name}/accept_dad", "1" if dad else "0", False),
+        # As with arp_notify: neighbours should forget who had the address before.
+        (f"{name}/ndisc_notify", "1", False),
     ]
     if dad:
         settings.append((f"{name}/enhanced_dad", "1", False))
@@ -119,13 +136,19 @@ def _prepare_ipv6(netns: Space, name: str, *, dad: bool) -> None:
 
 
 def _wait_for_detection(netns: Space, link: Link, deadline: Deadline) -> None:
-    with deadline.step(f"waiting for duplicate address detection on {link.name}"):
-        found = netns.kernel.wait_addresses(link.index, deadline)
+    step = f"waiting for duplicate address detection on {link.name}"
+    has_carrier = True
+    with deadline.step(step):
+        soon = Deadline(min(_WAIT_FOR_CARRIER, deadline.remaining()))
+        found = netns.kernel.wait_addresses(link.index, soon)
+        if any(each.tentative for each in found):
+            has_carrier = netns.expect_link(link.name).operstate not in _WITHOUT_CARRIER
+            found = netns.kernel.wait_addresses(link.index, deadline) if has_carrier else found
     for address in found:
         if address.duplicate:
             raise errors.TryAgainLater(
                 f"address {address.interface} is already in use on the network",
                 details="duplicate address detection found another holder",
             )
-        if address.tentative:
-            raise deadline.expired(f"waiting for duplicate address detection on {link.name}")
+        if address.tentative and has_carrier:
+            raise deadline.expired(step)

@@ -150,8 +150,30 @@ class Space:
         """
         value = self.sysctl(name)
         if value is None:
-            raise errors.InvalidConfig(f"sysctl: {name} does not exist in {self}")
+            raise self._no_sysctl(name)
         return value
+
+    def readable_sysctl(self, name: str) -> str | None:
+        """A value as `expect_sysctl` gives it; None for a setting that can only be written now.
+
+        Such are net.ipv4.route.flush, and the stable_secret of an interface before it has one.
+
+        Args:
+            name: As for `sysctl`.
+
+        Raises:
+            errors.InvalidConfig: the kernel has no such setting (code 7).
+        """
+        try:
+            value = self.kernel.sysctl(_sysctl_path(name))
+        except OSError:
+            return None
+        if value is None:
+            raise self._no_sysctl(name)
+        return value
+
+    def _no_sysctl(self, name: str) -> errors.InvalidConfig:
+        return errors.InvalidConfig(f"sysctl: {name} does not exist in {self}")
 
     def set_sysctl(self, name: str, value: str, *, required: bool = True) -> None:
         """Write a value below /proc/sys/net, unless it is that already.
@@ -164,11 +186,17 @@ class Space:
         path = _sysctl_path(name)
         with self._named(f"sysctl net/{path}"):
             try:
-                if self.kernel.sysctl(path) != value:
+                if not self._is_set(path, value):
                     self.kernel.set_sysctl(path, value)
             except OSError:
                 if required:
                     raise
+
+    def _is_set(self, path: str, value: str) -> bool:
+        try:
+            return self.kernel.sysctl(path) == value
+        except OSError:
+            return False  # some can only be written
 
     @property
     def identity(self) -> str:

@@ -21,6 +21,7 @@ _NEWROUTE, _DELROUTE, _GETROUTE = 24, 25, 26
 _REQUEST, _ACK, EXCL, CREATE, _APPEND, DUMP = 0x1, 0x4, 0x200, 0x400, 0x800, 0x300
 _IFF_UP, _IFF_PROMISC, _IFF_ALLMULTI = 0x1, 0x100, 0x200
 _LARGEST_PREFIX_WITH_BROADCAST = 30
+_NAME_BYTES = 15
 _UNICAST = 1
 _ONLINK = 0x4
 _BIG_TABLES = 252
@@ -31,8 +32,9 @@ Attributes = list[tuple[str, Any]]
 
 
 def get_link(*, name: str = "", index: int = 0) -> bytearray:
-    """Ask for a link by name or index."""
-    attrs: Attributes = [("IFLA_IFNAME", name)] if name else []
+    """Ask for a link by name, alternative ones included, or by index."""
+    key = "IFLA_IFNAME" if len(name.encode()) <= _NAME_BYTES else "IFLA_ALT_IFNAME"
+    attrs: Attributes = [(key, name)] if name else []
     return request(LinkMessage, _GETLINK, fields={"index": index}, attrs=attrs)
 
 

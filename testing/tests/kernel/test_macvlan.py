@@ -370,3 +370,43 @@ def test_status(machine: Machine) -> None:
     master(machine.host)
     assert machine.call("STATUS", cfg).code == 0
     assert machine.call("STATUS", {**default, "linkInContainer": True}).code == 0
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_an_ipv6_address_is_taken_once_its_neighbours_have_been_asked(
+    machine: Machine, container: Netns, taken: bool
+) -> None:
+    """Duplicate address detection, as with Go; and those who knew the last holder are told."""
+    master(machine.host)
+    machine.host.ip(f"address add fd01::{2 if taken else 3}/64 dev m1 nodad")
+    out = machine.call("ADD", conf(machine, "fd01::/64"), container)
+
+    if taken:
+        assert "address fd01::2/64 is already in use on the network" in out.error
+        assert set(container.links()) == {"lo"}
+        return
+    assert out.code == 0
+    assert container.sysctl("ipv6/conf/eth0/accept_dad") == "1"
+    assert container.sysctl("ipv6/conf/eth0/ndisc_notify") == "1"
+
+
+def test_an_ipv6_address_on_a_master_without_carrier(machine: Machine, container: Netns) -> None:
+    """Nobody can be asked; that is no reason to fail, as it is none for Go."""
+    master(machine.host)
+    machine.host.ip("link set m1 down")
+    machine.add(conf(machine, "fd01::/64"), container)
+
+    assert container.addresses("eth0") == ["fd01::2/64"]
+
+
+def test_a_master_may_be_called_by_an_alternative_name(machine: Machine, container: Netns) -> None:
+    """They are there for names beyond 15 bytes."""
+    name = "enp130s0f1np1-uplink-of-rack-7"
+    master(machine.host).ip(f"link property add dev m0 altname {name}")
+    cfg = conf(machine, SUBNET, master=name)
+    result = machine.add(cfg, container)
+
+    machine.check(cfg, container, result)
+    machine.delete(cfg, container, prev=result)
+    refused = machine.call("ADD", conf(machine, SUBNET, master=f"{name}-2"), container)
+    assert f'interface "{name}-2" not found' in refused.error

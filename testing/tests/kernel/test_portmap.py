@@ -182,6 +182,22 @@ def test_a_port_that_is_taken_is_refused(
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_one_container_may_have_a_port_in_two_networks(
+    chain: Chain, container: Netns, backend: str
+) -> None:
+    """Podman hands the ports of a container to each of its networks; the first one takes the packets."""
+    chain.add(container, WEB, backend=backend)
+    prev = chain.machine.add(chain.first(), container, ifname="eth1", container_id="c1")
+    second = {**chain.conf(WEB, backend=backend), "name": "othernet"}
+    result = chain.machine.add(second, container, ifname="eth1", container_id="c1", prev=prev)
+
+    chain.machine.check(second, container, result, ifname="eth1")
+    chain.machine.delete(second, container, ifname="eth1")
+    assert any("10.1.0.2" in line for line in rules(chain.machine))
+    assert not any("10.1.0.3" in line for line in rules(chain.machine))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(
     "second",
     [

@@ -49,6 +49,21 @@ def test_add_ping_check_del(
         assert set(container.links()) == {"lo"}
 
 
+@pytest.mark.parametrize(("subnet", "gw"), [(V4, "10.1.0.9"), (V6, "fd01::9")])
+def test_a_route_by_another_address_of_the_subnet(
+    machine: Machine, container: Netns, subnet: str, gw: str
+) -> None:
+    """Go sets such routes while it has the subnet on the link, and so takes them."""
+    dst = "2001:db8::/32" if ":" in gw else "192.0.2.0/24"
+    cfg = conf(machine, subnet)
+    cfg["ipam"]["routes"] = [{"dst": dst, "gw": gw}]
+    result = machine.add(cfg, container)
+
+    (found,) = [each for each in container.routes(6 if ":" in gw else 4) if each["dst"] == dst]
+    assert found["gateway"] == gw
+    machine.check(cfg, container, result)
+
+
 def test_dual_stack_with_routes(machine: Machine, container: Netns) -> None:
     """T: dual stack with three v4 routes, ping both gateways."""
     cfg = conf(machine, V4, V6, ipMasq=True)

@@ -115,6 +115,17 @@ def test_a_default_route_that_is_there_already(machine: Machine, net1: Netns) ->
     assert f"default via {GATEWAY}" in table(net1, "main")
 
 
+def test_a_default_route_without_gateway_takes_that_of_the_address(
+    machine: Machine, net1: Netns
+) -> None:
+    """The most common configuration of all: `routes: [{"dst": "0.0.0.0/0"}]`."""
+    given = prev(net1, routes=({"dst": "0.0.0.0/0"},))
+    result = machine.add(conf(), net1, ifname="net1", prev=given)
+
+    assert table(net1, 100) == MOVED | {f"default via {GATEWAY}"}
+    machine.check(conf(), net1, result, ifname="net1")
+
+
 def test_two_addresses(machine: Machine, net1: Netns) -> None:
     """T: the second with an index out of range: tables 100 and 101, link-local copied to both."""
     net1.ip("address add 192.168.101.209/24 dev net1")

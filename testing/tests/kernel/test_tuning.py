@@ -146,6 +146,24 @@ def test_sysctls_come_and_go(machine: Machine, container: Netns) -> None:
     assert container.sysctl("core/somaxconn") == "600"
 
 
+@pytest.mark.usefixtures("link")
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("net.ipv6.conf.IFNAME.stable_secret", "fd00::1"), ("net.ipv4.route.flush", "1")],
+)
+def test_settings_that_can_only_be_written(
+    machine: Machine, container: Netns, key: str, value: str
+) -> None:
+    """They have no original; Go takes them, too."""
+    container.set_sysctl("ipv6/conf/eth0/disable_ipv6", "0")
+    cfg = conf(machine, sysctl={key: value})
+    result = machine.add(cfg, container, prev=prev(container))
+
+    machine.check(cfg, container, result)
+    machine.delete(cfg, container, prev=result)
+    assert saved(machine) == []
+
+
 def test_sysctls_of_the_namespace_need_no_interface(machine: Machine, container: Netns) -> None:
     """T: passes prevResult through unchanged: upstream's test has no such interface in the namespace."""
     cfg = conf(machine, sysctl={"net.ipv4.conf.all.log_martians": "1"})

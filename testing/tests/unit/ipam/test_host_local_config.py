@@ -44,10 +44,29 @@ def test_range_sets_come_in_the_order_runtime_legacy_configuration(host_local: A
     assert answer.ips == ["13.1.0.5/24", "fd00::2/64", "10.1.2.9/24", "11.1.0.2/24", "12.1.0.2/24"]
 
 
+def test_ranges_may_all_come_with_add(host_local: Any) -> None:
+    """The capability ipRanges: STATUS has no runtimeConfig, and so cannot know them."""
+    assert host_local("STATUS", {}).code == 0
+    refused = host_local("ADD", {})
+    assert refused.code == 7
+    assert "no IP ranges specified" in refused.error
+    assert not host_local.data_dir.exists()
+
+
+@pytest.mark.parametrize("gateway", ["fe80::1", "fd00::1"])
+def test_the_gateway_of_ipv6_may_be_a_routers_link_local_address(
+    host_local: Any, gateway: str
+) -> None:
+    """It is what routers announce themselves by."""
+    answer = host_local.ok("ADD", {"ranges": [[{"subnet": "fd00::/64", "gateway": gateway}]]})
+
+    assert answer.document["ips"][0]["gateway"] == gateway
+    assert host_local("ADD", {"subnet": "10.1.2.0/24", "gateway": "169.254.1.1"}).code == 7
+
+
 @pytest.mark.parametrize(
     ("ipam", "complaint"),
     [
-        ({}, "no IP ranges specified"),
         ({"ranges": [[]]}, "ipam.ranges[0]: empty range set"),
         ({"ranges": [[{"subnet": "10.1.2.3/24"}]]}, "ipam.ranges[0][0].subnet: network 10.1.2.3/24 has host bits set"),
         ({"ranges": [[{"subnet": "10.1.2.0/24"}, {"subnet": "10.1.2.0/25"}]]}, "ipam.ranges[0]: subnets"),
