@@ -10,6 +10,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from cni_conformance._case import Case
+from cni_conformance._json_text import json_text
 from cni_conformance._outcome import Step
 
 
@@ -120,7 +121,7 @@ def stdin_again(stdin: str, results: list[tuple[str, str]]) -> str:
         return f"printf %s {shlex.quote(_pretty(stdin))}"
     files = [file for text, file in results if _parsed(text) == previous]
     if files:
-        marked = json.dumps({**config, "prevResult": _MARK}, indent=2)
+        marked = json_text({**config, "prevResult": _MARK}, indent=2)
         before, after = (shlex.quote(part) for part in marked.split(f'"{_MARK}"'))
         return f"{{ printf %s {before}; cat {files[-1]}; printf %s {after}; }}"
     document, renewed = _pretty(stdin), ""
@@ -134,7 +135,7 @@ def stdin_again(stdin: str, results: list[tuple[str, str]]) -> str:
 def _pretty(text: str) -> str:
     """JSON with line breaks, so that a reader finds what matters."""
     document = _parsed(text)
-    return text if document is None else json.dumps(document, indent=2)
+    return text if document is None else json_text(document, indent=2)
 
 
 def _parsed(text: str) -> Any:

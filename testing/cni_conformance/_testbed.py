@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import os
 import random
 import shlex
@@ -16,6 +15,7 @@ from cni_conformance._delegate import FAKE_IPAM, FakeDelegate
 from cni_conformance._facts import Facts
 from cni_conformance._host import Host
 from cni_conformance._invocation import Invocation
+from cni_conformance._json_text import json_text
 from cni_conformance._outcome import Step
 from cni_conformance._profile import Configuration, Profile
 from cni_conformance.state import Observer, State
@@ -126,7 +126,7 @@ class Testbed(Host):
         }
         if self.configuration.runtime_config:
             config["runtimeConfig"] = copy.deepcopy(self.configuration.runtime_config)
-            config.pop("capabilities", None)
+        config.pop("capabilities", None)  # SPEC section 3: must not be set in what a plugin gets
         return _changed(config, changes)
 
     def _position(self, attachment: Attachment) -> int:
@@ -178,7 +178,7 @@ class Testbed(Host):
             [self.plugin],
             command=command,
             env=environment,
-            stdin=json.dumps(config).encode() if stdin is None else stdin,
+            stdin=json_text(config).encode() if stdin is None else stdin,
             limit=self.limit if limit is None else limit,
             pass_fds=pass_fds,
         )

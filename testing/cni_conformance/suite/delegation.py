@@ -103,6 +103,14 @@ def error_of_the_delegate_is_an_error(testbed: Testbed) -> None:
         expected="ADD fails when ADD of the delegate fails",
         actual=call,
     )
+    testbed.script_delegate("ADD", error={"code": 256, "msg": "no address left"})
+    call = testbed.attachment("large-code").add()
+    testbed.expect(
+        "spec/1.1.0/delegation/11",
+        not call.ok,
+        expected="ADD fails when ADD of the delegate fails with code 256, which is no exit status",
+        actual=call,
+    )
     testbed.script_delegate("ADD", exit=3)
     call = testbed.attachment("exits").add()
     testbed.expect(
@@ -174,6 +182,15 @@ def error_of_the_delegate_in_other_commands(testbed: Testbed) -> None:
     attachment = testbed.attached()
     if not testbed.attached("plain").delete().ok or "DEL" not in testbed.delegate.commands():
         testbed.block("needs a DEL that calls the delegate, see spec/1.1.0/delegation/6")
+    testbed.script_delegate("DEL", stdout="", exit=3)
+    call = attachment.delete()
+    testbed.expect(
+        "spec/1.1.0/delegation/8",
+        not call.ok,
+        expected="DEL fails when DEL of the delegate exits with 3 and says nothing",
+        actual=call,
+    )
+    attachment = testbed.attached("explained")
     testbed.script_delegate("DEL", error={"code": 142, "msg": "database unreachable"})
     call = attachment.delete()
     testbed.expect(
@@ -189,9 +206,23 @@ def error_of_the_delegate_in_other_commands(testbed: Testbed) -> None:
             expected=f"{attachment.ifname} is gone although DEL of the delegate failed",
             actual=f"the container still has it; {call.describe()}",
         )
+        _expect_removed_without_the_program(testbed)
 
 
-@case("spec/1.1.0/delegation/9", delegating=True)
+def _expect_removed_without_the_program(testbed: Testbed) -> None:
+    """Somebody has uninstalled the delegate while containers were there."""
+    attachment = testbed.attached("uninstalled")
+    os.unlink(f"{testbed.delegate.bin}/{FAKE_IPAM}")
+    call = attachment.delete()
+    testbed.expect(
+        "field/del/10",
+        not has_interface(attachment),
+        expected=f"{attachment.ifname} is gone although the delegate is not installed any more",
+        actual=f"the container still has it; {call.describe()}",
+    )
+
+
+@case("spec/1.1.0/delegation/9", "spec/1.1.0/delegation/11", delegating=True)
 def delegate_is_undone_after_a_failure(testbed: Testbed) -> None:
     """After the delegate has failed in ADD, the plugin calls its DEL."""
     testbed.use_fake_ipam()
@@ -206,6 +237,16 @@ def delegate_is_undone_after_a_failure(testbed: Testbed) -> None:
         testbed.delegate.commands()[-1:] == ["DEL"],
         expected="the delegate is called with ADD, which fails, and then with DEL",
         actual=f"the delegate was called with {', '.join(testbed.delegate.commands()) or 'nothing'}",
+    )
+    testbed.script_delegate("DEL", error={"code": 143, "msg": "database unreachable"})
+    call = testbed.attachment("twice").add()
+    told = call.stdout + call.stderr
+    testbed.expect(
+        "spec/1.1.0/delegation/11",
+        not call.ok and b"no address left" in told,
+        expected='the plugin still says "no address left", why ADD of the delegate failed, when the DEL '
+        "that undoes it fails too",
+        actual=call,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -14,6 +15,7 @@ from cni_conformance._testbed import Attachment, Testbed
 Json = dict[str, Any]
 
 _ANOTHER_HOP = "10.88.0.7"
+_SECOND = {"address": "10.89.9.10/16", "gateway": "10.89.0.1"}
 _UNREACHABLE = {"dst": "198.51.100.0/24", "gw": "203.0.113.77"}
 
 
@@ -29,7 +31,7 @@ def result_of_the_delegate_is_applied(testbed: Testbed) -> None:
     """The addresses and routes the delegate returns are on the interface and in the result."""
     testbed.use_fake_ipam()
     attachment, given = _with_two_families(testbed)
-    wanted = [ip["address"] for ip in TWO_FAMILIES["ips"]]
+    wanted = [ip["address"] for ip in given["ips"]]
     words = ["ip", "-j", "addr", "show", "dev", attachment.ifname]
     (link,) = json.loads(testbed.command(*words, inside=attachment.netns))
     has = [f"{row['local']}/{row['prefixlen']}" for row in link["addr_info"]]
@@ -46,29 +48,37 @@ def result_of_the_delegate_is_applied(testbed: Testbed) -> None:
         expected=f"{attachment.ifname} has all that the delegate returned: {', '.join(wanted)}",
         actual=f"it has {', '.join(has)}",
     )
-    _expect_reported(testbed, attachment.result or {})
+    _expect_reported(testbed, attachment.result or {}, given)
     _expect_routes(testbed, attachment, given)
 
 
 def _with_two_families(testbed: Testbed) -> tuple[Attachment, Json]:
     """A container, and what the delegate returned for it."""
     default, other = TWO_FAMILIES["routes"]
+    # Results before 0.3.0 have room for one of each; and not every plugin can serve two subnets.
+    second = [] if testbed.version in {"0.1.0", "0.2.0"} else [[_SECOND]]
     # Where a container has its gateway alone for a neighbour, no other next hop is possible.
-    for hop in (_ANOTHER_HOP, other["gw"]):
-        given = {**TWO_FAMILIES, "routes": [default, {**other, "gw": hop}]}
+    for number, (more, hop) in enumerate(
+        itertools.product([*second, []], (_ANOTHER_HOP, other["gw"]))
+    ):
+        given = {
+            **TWO_FAMILIES,
+            "ips": [*TWO_FAMILIES["ips"], *more],
+            "routes": [default, {**other, "gw": hop}],
+        }
         testbed.script_delegate("ADD", result=given)
-        attachment = testbed.attachment(f"by-{hop}")
+        attachment = testbed.attachment(f"given{number}")
         if attachment.add().ok:
             return attachment, given
     return testbed.block("needs an ADD with addresses of both families that succeeds")
 
 
-def _expect_reported(testbed: Testbed, result: Json) -> None:
+def _expect_reported(testbed: Testbed, result: Json, given: Json) -> None:
     old = not testbed.version.startswith("1.")
     name = "spec/0.1.0/result/2" if old else "spec/1.1.0/delegation/12"
     reported = _results.addresses(result)
     gateways = {ip.get("address"): ip.get("gateway") for ip in _results.ips(result)}
-    for ip in TWO_FAMILIES["ips"]:
+    for ip in given["ips"]:
         testbed.expect(
             name,
             ip["address"] in reported,
@@ -82,10 +92,11 @@ def _expect_reported(testbed: Testbed, result: Json) -> None:
             actual=f"its gateway is {gateways.get(ip['address'])!r}",
         )
     dns = result.get("dns")
+    own = testbed.configuration.plugin.get("dns")
     servers = (dns.get("nameservers") or []) if isinstance(dns, dict) else []
     testbed.expect(
         "spec/0.1.0/result/2",
-        not old or set(TWO_FAMILIES["dns"]["nameservers"]) <= set(servers),
+        not old or own or set(TWO_FAMILIES["dns"]["nameservers"]) <= set(servers),
         expected="the result has the name servers the delegate returned; the configuration has none",
         actual=f"dns is {dns!r}",
     )
@@ -130,3 +141,32 @@ def routes_that_cannot_be_set_are_not_reported(testbed: Testbed) -> None:
         "cannot be reached: the container has no such route",
         actual=call,
     )
+
+
+@case("spec/1.1.0/result/19", delegating=True, kinds=["interface"])
+def attributes_of_routes_are_not_made_up(testbed: Testbed) -> None:
+    """A route has the priority and the table it is reported with."""
+    testbed.use_fake_ipam()
+    testbed.attached("plain").delete()
+    wanted: list[Json] = [
+        {"dst": "198.51.100.0/25", "priority": 77},
+        {"dst": "198.51.100.128/25", "table": 4711},
+    ]
+    routes = [*TWO_FAMILIES["routes"][:1], *wanted]
+    testbed.script_delegate("ADD", result={"ips": TWO_FAMILIES["ips"][:1], "routes": routes})
+    attachment = testbed.attachment("attributes")
+    call = attachment.add()
+    if not call.ok:
+        testbed.block(f"needs an ADD with routes that have attributes; {call.describe()}")
+    shown = testbed.command("ip", "route", "show", "table", "all", inside=attachment.netns)
+    for route in _results.routes(call.result):
+        for key, word in (("priority", "metric"), ("table", "table")):
+            if any(each["dst"] == route.get("dst") and key in each for each in wanted):
+                lines = [row for row in shown.splitlines() if row.startswith(route["dst"])]
+                testbed.expect(
+                    "spec/1.1.0/result/19",
+                    not route.get(key)
+                    or any(f"{word} {route[key]} " in f"{row} " for row in lines),
+                    expected=f"the route to {route['dst']} has the {key} {route.get(key)}, as the result says",
+                    actual=f"the container has {'; '.join(lines) or 'no such route'}",
+                )

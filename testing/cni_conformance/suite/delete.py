@@ -76,13 +76,32 @@ def _settings(testbed: Testbed, label: str) -> dict[str, str]:
 @case("spec/1.1.0/DEL/2")
 def delete_without_prev_result(testbed: Testbed) -> None:
     """DEL without prevResult succeeds."""
-    attachment = testbed.attached()
     forgets = _baseline(testbed)
-    call = attachment.delete(patch={"prevResult": None})
+    _, usual = _deleted(testbed, "usual")
+    attachment, left = _deleted(testbed, "without", prevResult=None)
     testbed.expect(
-        "spec/1.1.0/DEL/2", call.ok, expected="DEL without prevResult succeeds", actual=call
+        "spec/1.1.0/DEL/2",
+        not left or usual,
+        expected="nothing of the attachment is left on the host after DEL without prevResult, as after "
+        "one that has it",
+        actual=f"{len(left)} things are left, see the list",
+        diff=left,
     )
     _expect_forgotten(testbed, "spec/1.1.0/DEL/2", attachment, "prevResult", forgets=forgets)
+
+
+def _deleted(testbed: Testbed, label: str, **patch: None) -> tuple[Attachment, list[str]]:
+    """A container after ADD and DEL, and what is left of it on the host."""
+    attachment = testbed.attachment(label)
+    before = testbed.observe().of("host").only(*_OF_AN_ATTACHMENT)
+    if not (call := attachment.add()).ok:
+        testbed.block(f"needs an ADD that succeeds; {call.describe()}")
+    call = attachment.delete(patch=dict(patch))
+    testbed.require(
+        "spec/1.1.0/DEL/2", call.ok, expected="DEL without prevResult succeeds", actual=call
+    )
+    after = testbed.observe().of("host").only(*_OF_AN_ATTACHMENT)
+    return attachment, settled(before).appeared(settled(after))
 
 
 @case("spec/1.1.0/DEL/3")

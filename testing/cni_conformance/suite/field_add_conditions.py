@@ -14,6 +14,8 @@ from cni_conformance._testbed import BASE, Attachment, Testbed
 
 
 _ROUNDS_IN_CHURN = 4
+_LARGE = 7000
+"""How often a word of twelve letters is repeated: more than a pipe holds at once."""
 
 
 @case("field/add/4")
@@ -23,14 +25,39 @@ def add_with_unknown_arguments(testbed: Testbed) -> None:
     own = f"{testbed.configuration.args};" if testbed.configuration.args else ""
     own = "" if own == "IgnoreUnknown=1;" else own
     flags = "" if "IgnoreUnknown" in own else "IgnoreUnknown=1;"
-    given = f"{flags}{own}CONFORMANCE_UNKNOWN=1;X-CONFORMANCE.EXAMPLE=a-b.c"
-    call = testbed.attachment("unknown").add(env={"CNI_ARGS": given})
-    testbed.expect(
-        "field/add/4",
-        call.ok,
-        expected=f"ADD succeeds with CNI_ARGS={given}",
-        actual=call,
-    )
+    unknown = "CONFORMANCE_UNKNOWN=1;X-CONFORMANCE.EXAMPLE=a-b.c"
+    for label, given in (
+        ("before", f"{flags}{own}{unknown}"),
+        ("after", f"{own}{unknown};{flags}".rstrip(";")),
+    ):
+        attachment = testbed.attachment(label)
+        call = attachment.add(env={"CNI_ARGS": given})
+        testbed.expect(
+            "field/add/4",
+            call.ok,
+            expected=f"ADD succeeds with CNI_ARGS={given}",
+            actual=call,
+        )
+        attachment.delete(env={"CNI_ARGS": given})
+
+
+@case("field/input/1")
+def large_configurations(testbed: Testbed) -> None:
+    """ADD and DEL succeed with a large configuration that is not all ASCII."""
+    warm_up(testbed)
+    attachment = testbed.attachment("large")
+    given = testbed.configuration.plugin.get("args")
+    args = given if isinstance(given, dict) else {}
+    note = {"text": "gr\u00fcn \u2713 \U0001f433", "filler": "conformance " * _LARGE}
+    attachment.config = {"args": {**args, "conformance.example/note": note}}
+    for call in (attachment.add(), attachment.delete()):
+        testbed.expect(
+            "field/input/1",
+            call.ok,
+            expected=f"{call.command} succeeds with {len(call.stdin) // 1024} KiB of configuration "
+            "in UTF-8, most of it `args` for others",
+            actual=call,
+        )
 
 
 @case("field/add/5", kinds=["interface", "meta"])

@@ -5,6 +5,7 @@ nothing else, without the generated ones. With MATRIX=full it is run against the
 takes an hour: `make matrix`.
 """
 
+import json
 import os
 import re
 from pathlib import Path
@@ -84,6 +85,29 @@ def test_a_code_as_text_is_one_fault_and_not_the_wrong_code_too() -> None:
     found = violated(run("interface", double, select=("spec/1.1.0/error",), generated=False))
 
     assert found.keys() == {"spec/1.1.0/error/2"}
+
+
+def test_dns_of_the_configuration_may_win_over_the_delegates(tmp_path: Path) -> None:
+    config = {
+        "cniVersion": "0.4.0",
+        "name": "n",
+        "type": "interface.py",
+        "dns": {"nameservers": ["192.0.2.53"]},
+        "ipam": {"type": "ipam.py", "subnet": "10.1.0.0/24"},
+    }
+    (tmp_path / "10-n.conf").write_text(json.dumps(config))
+    settings = _settings.make(
+        str(DOUBLES / "interface.py"),
+        config=str(tmp_path / "10-n.conf"),
+        cni_path=[str(DOUBLES)],
+        versions=["0.4.0"],
+        select=["spec/0.1.0/result/2"],
+        generated=False,
+    )
+    report = _engine.run(settings)
+
+    assert violated(report) == {}
+    assert {each.requirement for each in report.of_status(Status.PASS)} == {"spec/0.1.0/result/2"}
 
 
 def test_a_check_that_never_succeeds_is_one_fault() -> None:
