@@ -195,11 +195,20 @@ def _refuse_forbidden(cfg: TuningConf) -> None:
     with open(_ALLOW_LIST, encoding="utf-8") as file:
         allowed = [line.strip() for line in file if line.strip()]
     for key in cfg.sysctls:
-        if not any(re.search(pattern, key) for pattern in allowed):
+        if not any(_allows(pattern, key) for pattern in allowed):
             raise errors.InvalidConfig(
                 f"Sysctl {key} is not allowed. Only the following sysctls are allowed: {allowed}",
                 details=f"the list is {_ALLOW_LIST}",
             )
+
+
+def _allows(pattern: str, key: str) -> bool:
+    try:
+        return re.search(pattern, key) is not None
+    except re.error as failure:
+        raise errors.InvalidConfig(
+            f'{_ALLOW_LIST}: "{pattern}" is no regular expression: {failure}'
+        ) from failure
 
 
 def _apply(netns: cnisdk.Namespace, ifname: str, values: Mapping[str, Any]) -> None:

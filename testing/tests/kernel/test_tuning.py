@@ -236,21 +236,32 @@ def test_bad_sysctls(machine: Machine, container: Netns, key: str, message: str)
 
 
 @pytest.mark.usefixtures("link")
-@pytest.mark.parametrize("allowed", [True, False])
+@pytest.mark.parametrize(
+    ("pattern", "complaint"),
+    [
+        ("^net.ipv4.conf.IFNAME.[a-z_]*$", ""),
+        ("^net.other", "is not allowed. Only the following sysctls are allowed"),
+        ("[net", '"[net" is no regular expression: unterminated character set'),
+    ],
+)
 def test_allow_list(
-    machine: Machine, container: Netns, monkeypatch: pytest.MonkeyPatch, *, allowed: bool
+    machine: Machine,
+    container: Netns,
+    monkeypatch: pytest.MonkeyPatch,
+    pattern: str,
+    complaint: str,
 ) -> None:
     """T: allow-list accepts and rejects; DEL is still ok."""
     path = machine.root / "allowlist.conf"
-    path.write_text("^net.ipv4.conf.IFNAME.[a-z_]*$\n\n" if allowed else "^net.other\n")
+    path.write_text(f"{pattern}\n\n")
     monkeypatch.setattr(tuning, "_ALLOW_LIST", str(path))
     cfg = conf(machine, version="1.1.0", sysctl={"net.ipv4.conf.IFNAME.arp_filter": "1"})
     out = machine.call("ADD", cfg, container, prev=prev(container, "1.1.0"))
     status = machine.call("STATUS", cfg)
 
-    assert (out.code == 0, status.code == 0) == (allowed, allowed)
-    if not allowed:
-        assert "is not allowed. Only the following sysctls are allowed" in out.error
+    for each in (out, status):
+        assert each.code == (7 if complaint else 0)
+        assert complaint in (each.error if complaint else "")
     machine.delete(cfg, container)
 
 
