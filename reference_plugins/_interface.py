@@ -47,8 +47,20 @@ def configured(
     return result
 
 
-def verified(op: cnisdk.Check[Any], kind: str, *, by_gateway: bool = False) -> cnisdk.Link:
-    """The interface in the container, once it is as ADD had made it."""
+def verified(
+    op: cnisdk.Check[Any], kind: str, *, by_gateway: bool = False, mtu: int = 0
+) -> cnisdk.Link:
+    """The interface in the container, once it is as ADD had made it.
+
+    Args:
+        op: The call.
+        kind: The kind of link.
+        by_gateway: As for `cnisdk.Namespace.configure`.
+        mtu: The configured one, for results that do not say what it is by now.
+    """
     link = op.netns.expect_link(op.ifname, kind=kind)
     op.netns.expect(op.prev_result, op.ifname, by_gateway=by_gateway)
+    known = op.prev_result.interface(op.ifname, op.netns.path)
+    if mtu and not (known and known.mtu):
+        op.netns.expect_link(op.ifname, mtu=mtu)
     return link

@@ -55,9 +55,8 @@ class Ptp(cnisdk.Plugin[PtpConf]):
     @on.check
     def verify(self, op: cnisdk.Check[PtpConf]) -> None:
         """Compare both ends, the routes between them, and the rules with the result."""
-        cfg, eth = op.config, _interface.verified(op, "veth", by_gateway=True)
-        if cfg.mtu:
-            op.netns.expect_link(op.ifname, mtu=cfg.mtu)
+        cfg = op.config
+        eth = _interface.verified(op, "veth", by_gateway=True, mtu=cfg.mtu)
         port = op.host.expect_peer(eth)
         made = op.prev_result.interface(port.name, "")
         if made is None:

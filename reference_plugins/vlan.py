@@ -54,13 +54,11 @@ class Vlan(cnisdk.Plugin[VlanConf]):
     @on.check
     def verify(self, op: cnisdk.Check[VlanConf]) -> None:
         """Compare the interface, its VLAN id and its master with the configuration."""
-        cfg, link = op.config, _interface.verified(op, "vlan")
+        cfg, link = op.config, _interface.verified(op, "vlan", mtu=op.config.mtu)
         if link.vlan_id != (cfg.vlan_id or 0):
             raise errors.CniError(
                 f'interface "{op.ifname}": VLAN id is {link.vlan_id}, not {cfg.vlan_id or 0}'
             )
-        if cfg.mtu:
-            op.netns.expect_link(op.ifname, mtu=cfg.mtu)
         _master.expect_same(op, link)
 
     @on.status

@@ -322,14 +322,15 @@ def test_gc_forgets_what_is_not_valid(machine: Machine, container: Netns) -> Non
     assert saved(machine) == []
 
 
-def test_the_checks_of_earlier_plugins_hold(machine: Machine, container: Netns) -> None:
-    """MAC and MTU of the result are what they are now."""
-    bridge = machine.conf("10.1.0.0/24", version="1.1.0")
+@pytest.mark.parametrize("kind", ["bridge", "ptp"])
+def test_the_checks_of_earlier_plugins_hold(machine: Machine, container: Netns, kind: str) -> None:
+    """MAC and MTU of the result are what they are now, whatever their own configurations say."""
+    bridge = machine.conf("10.1.0.0/24", version="1.1.0", type=kind, mtu=1450)
     first = machine.add(bridge, container)
     cfg = conf(machine, version="1.1.0", mac=MAC, mtu=1400)
     result = machine.add(cfg, container, prev=first)
 
-    assert result["interfaces"][2]["mtu"] == 1400
+    assert result["interfaces"][-1]["mtu"] == 1400
     machine.check(bridge, container, result)
     machine.check(cfg, container, result)
 
