@@ -39,7 +39,7 @@ def check_after_add(testbed: Testbed) -> None:
     )
 
 
-@case("spec/1.1.0/CHECK/1", commands=["CHECK"], versions="each")
+@case("spec/1.1.0/CHECK/1", commands=["CHECK"], kinds=["interface"], versions="each")
 def check_reads_prev_result(testbed: Testbed) -> None:
     """CHECK fails with a prevResult that names other interfaces and addresses than are there."""
     if testbed.facts.delegates:
@@ -68,6 +68,22 @@ def check_reads_prev_result(testbed: Testbed) -> None:
     )
 
 
+@case("spec/1.1.0/CHECK/1", commands=["CHECK"], kinds=["ipam"])
+def check_of_ipam_compares_addresses(testbed: Testbed) -> None:
+    """CHECK of an IPAM plugin fails when prevResult lists an address that another container has."""
+    first, second = testbed.checked("first"), testbed.checked("second")
+    given = _results.addresses(second.result or {})
+    if set(given) & set(_results.addresses(first.result or {})):
+        testbed.not_applicable("two containers get the same address: the plugin reserves none")
+    call = first.check(patch={"prevResult": second.result})
+    testbed.expect(
+        "spec/1.1.0/CHECK/1",
+        call.refused,
+        expected=f"CHECK fails when prevResult lists {', '.join(given)}, which another container has",
+        actual=call,
+    )
+
+
 @case("spec/1.1.0/CHECK/2", commands=["CHECK"])
 def check_allows_later_changes(testbed: Testbed) -> None:
     """CHECK succeeds after a later plugin of the chain has added something of its own."""
@@ -87,6 +103,13 @@ def check_allows_later_changes(testbed: Testbed) -> None:
     if name != "lo":
         final.setdefault("routes", []).append({"dst": "198.51.100.0/24"})
     _expect_allowed(testbed, attachment, final, "a route, a rule and dns were added")
+    own = [each for each in _results.container_interfaces(final) if each.get("name") == name]
+    if name != "lo" and own and own[-1].get("mtu"):
+        testbed.command("ip", "link", "set", name, "mtu", "1300", inside=inside)
+        own[-1]["mtu"] = 1300
+        _expect_allowed(
+            testbed, attachment, final, "the mtu is another one, and prevResult says so"
+        )
     testbed.command(
         "ip", "link", "add", "cflater0", "type", "veth", "peer", "name", "cflater1", inside=inside
     )

@@ -76,6 +76,25 @@ def check_notices_a_store_without_the_address(testbed: Testbed) -> None:
     )
 
 
+@case("spec/1.1.0/CHECK/4", commands=["CHECK"], kinds=["ipam"])
+def check_tells_interfaces_of_a_container_apart(testbed: Testbed) -> None:
+    """CHECK of an IPAM plugin fails for an interface without address although the container's other one has one."""
+    lone = testbed.checked("lone")
+    if not lone.delete().ok or lone.check().ok:
+        testbed.not_applicable("CHECK succeeds after DEL: the plugin reserves no address")
+    first = testbed.checked("two")
+    second = testbed.attachment("two", beside=first, ifname="net1")
+    if not second.add().ok or not second.check().ok or not second.delete().ok:
+        testbed.block("needs ADD, CHECK and DEL of a second interface to succeed")
+    call = second.check()
+    testbed.expect(
+        "spec/1.1.0/CHECK/4",
+        call.refused,
+        expected=f"CHECK of net1 fails after its DEL; the address of {first.ifname} is not net1's",
+        actual=call,
+    )
+
+
 def _files(state: State) -> list[str]:
     """The regular files in state directories."""
     rows = [line.split(maxsplit=2)[:2] for line in state.lines.get("file", ())]
