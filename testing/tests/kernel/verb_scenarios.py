@@ -123,6 +123,7 @@ each(
     lambda w: w.host.enable_forwarding(6),
     lambda w: w.host.sysctl("net.ipv4.ip_forward"),
     lambda w: w.host.expect_sysctl("ipv4/ip_forward"),
+    lambda w: w.host.readable_sysctl("ipv4/ip_forward"),
     lambda w: w.host.set_sysctl("ipv4/conf/nope/arp_notify", "1"),
     lambda w: w.host.set_sysctl("ipv4/conf/nope/arp_notify", "1", required=False),
     lambda w: w.host.set_sysctl("../x", "1"),
