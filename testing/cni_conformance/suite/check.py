@@ -104,7 +104,8 @@ def check_allows_later_changes(testbed: Testbed) -> None:
         final.setdefault("routes", []).append({"dst": "198.51.100.0/24"})
     _expect_allowed(testbed, attachment, final, "a route, a rule and dns were added")
     own = [each for each in _results.container_interfaces(final) if each.get("name") == name]
-    if name != "lo" and own and own[-1].get("mtu"):
+    # Of a chained plugin it may be the very thing it is there to set.
+    if testbed.kind != "chained" and name != "lo" and own and own[-1].get("mtu"):
         testbed.command("ip", "link", "set", name, "mtu", "1300", inside=inside)
         own[-1]["mtu"] = 1300
         _expect_allowed(
