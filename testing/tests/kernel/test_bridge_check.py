@@ -294,3 +294,13 @@ def test_a_prev_result_that_does_not_fit_is_refused(added: Added, missing: str) 
 
     assert out.document["code"] == 7
     assert ("required prevResult missing" if prev is None else '"eth0"') in out.error
+
+
+def test_table_0_is_the_main_one(machine: Machine, container: Netns) -> None:
+    """The kernel takes 0 for no table in particular, and shows the route in main."""
+    conf = machine.conf("10.1.0.0/24", version="1.1.0")
+    conf["ipam"]["routes"] = [{"dst": "192.0.2.0/24", "table": 0}]
+    result = machine.add(conf, container)
+
+    assert "192.0.2.0/24" in {each["dst"] for each in container.routes()}
+    machine.check(conf, container, result)
