@@ -23,7 +23,7 @@ class Claim:
     """As the holder's rules name it."""
     mine: bool
     of_container: bool
-    """The container's by another attachment: one container with a port in two networks is no conflict."""
+    """Its holder is the same container: to have one port in two networks is no conflict."""
 
 
 def refuse_taken(
@@ -52,11 +52,9 @@ def refuse_taken(
             for claim in _claims(host, attachment, where, entries, by_go):
                 if claim.mine and earlier_only:
                     break
-                taken = (
-                    []
-                    if claim.mine or claim.of_container
-                    else [p for p in wanted if p.overlaps(claim.place)]
-                )
+                if claim.mine or claim.of_container:
+                    continue
+                taken = [place for place in wanted if place.overlaps(claim.place)]
                 if taken:
                     raise errors.CniError(
                         f"portMappings: {claim.place} is already forwarded to {claim.to} "

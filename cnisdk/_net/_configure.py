@@ -143,7 +143,8 @@ def _wait_for_detection(netns: Space, link: Link, deadline: Deadline) -> None:
         found = netns.kernel.wait_addresses(link.index, soon)
         if any(each.tentative for each in found):
             has_carrier = netns.expect_link(link.name).operstate not in _WITHOUT_CARRIER
-            found = netns.kernel.wait_addresses(link.index, deadline) if has_carrier else found
+            if has_carrier:
+                found = netns.kernel.wait_addresses(link.index, deadline)
     for address in found:
         if address.duplicate:
             raise errors.TryAgainLater(

@@ -94,7 +94,7 @@ def _why_not(settings: Settings, facts: Facts, case: Case, wanted: list[Requirem
     if case.delegating and not facts.delegates:
         return "n/a: the plugin runs no delegate with this configuration"
     if case.generated and not settings.generated:
-        return "left out with --no-generated, generated cases of"
+        return "left out with --no-generated, as all generated cases"
     if case.generated and importlib.util.find_spec("hypothesis") is None:
         return "needs Hypothesis: pip install 'cnisdk[conformance]'"
     return ""

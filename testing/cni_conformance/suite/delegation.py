@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from typing import Any
 
 from cni_conformance import _results
 from cni_conformance._case import case
@@ -95,22 +96,15 @@ def error_of_the_delegate_is_an_error(testbed: Testbed) -> None:
     """ADD fails when the delegate exits with another code than 0, whatever it printed."""
     testbed.use_fake_ipam()
     _succeeds(testbed)
-    testbed.script_delegate("ADD", error={"code": 142, "msg": "no address left"})
-    call = testbed.attachment("refused").add()
-    testbed.require(
-        "spec/1.1.0/delegation/11",
-        not call.ok,
-        expected="ADD fails when ADD of the delegate fails",
-        actual=call,
-    )
-    testbed.script_delegate("ADD", error={"code": 256, "msg": "no address left"})
-    call = testbed.attachment("large-code").add()
-    testbed.expect(
-        "spec/1.1.0/delegation/11",
-        not call.ok,
-        expected="ADD fails when ADD of the delegate fails with code 256, which is no exit status",
-        actual=call,
-    )
+    for code in (142, 256):  # the second is no exit status: of that the system keeps eight bits
+        testbed.script_delegate("ADD", error={"code": code, "msg": "no address left"})
+        call = testbed.attachment(f"code{code}").add()
+        testbed.require(
+            "spec/1.1.0/delegation/11",
+            not call.ok,
+            expected=f"ADD fails when ADD of the delegate fails with code {code}",
+            actual=call,
+        )
     testbed.script_delegate("ADD", exit=3)
     call = testbed.attachment("exits").add()
     testbed.expect(
@@ -179,26 +173,22 @@ def delegate_is_run_for_each_command(testbed: Testbed) -> None:
 def error_of_the_delegate_in_other_commands(testbed: Testbed) -> None:
     """DEL fails when the delegate does, after cleaning up."""
     testbed.use_fake_ipam()
-    attachment = testbed.attached()
     if not testbed.attached("plain").delete().ok or "DEL" not in testbed.delegate.commands():
         testbed.block("needs a DEL that calls the delegate, see spec/1.1.0/delegation/6")
-    testbed.script_delegate("DEL", stdout="", exit=3)
-    call = attachment.delete()
-    testbed.expect(
-        "spec/1.1.0/delegation/8",
-        not call.ok,
-        expected="DEL fails when DEL of the delegate exits with 3 and says nothing",
-        actual=call,
-    )
-    attachment = testbed.attached("explained")
-    testbed.script_delegate("DEL", error={"code": 142, "msg": "database unreachable"})
-    call = attachment.delete()
-    testbed.expect(
-        "spec/1.1.0/delegation/8",
-        not call.ok,
-        expected="DEL fails when DEL of the delegate fails",
-        actual=call,
-    )
+    failures: dict[str, dict[str, Any]] = {
+        "exits with 3 and says nothing": {"stdout": "", "exit": 3},
+        "prints an error": {"error": {"code": 142, "msg": "database unreachable"}},
+    }
+    for number, (what, behaviour) in enumerate(failures.items()):
+        attachment = testbed.attached(f"failing{number}")
+        testbed.script_delegate("DEL", **behaviour)
+        call = attachment.delete()
+        testbed.expect(
+            "spec/1.1.0/delegation/8",
+            not call.ok,
+            expected=f"DEL fails when DEL of the delegate {what}",
+            actual=call,
+        )
     if testbed.kind == "interface" and attachment.ifname != "lo":
         testbed.expect(
             "field/del/10",

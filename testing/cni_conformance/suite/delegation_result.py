@@ -148,10 +148,12 @@ def attributes_of_routes_are_not_made_up(testbed: Testbed) -> None:
     """A route has the priority and the table it is reported with."""
     testbed.use_fake_ipam()
     testbed.attached("plain").delete()
-    wanted: list[Json] = [
-        {"dst": "198.51.100.0/25", "priority": 77},
-        {"dst": "198.51.100.128/25", "table": 4711},
-    ]
+    # Key of the result, the word ip(8) has for it, and the value.
+    attributes = {
+        "198.51.100.0/25": ("priority", "metric", 77),
+        "198.51.100.128/25": ("table", "table", 4711),
+    }
+    wanted = [{"dst": dst, key: value} for dst, (key, _, value) in attributes.items()]
     routes = [*TWO_FAMILIES["routes"][:1], *wanted]
     testbed.script_delegate("ADD", result={"ips": TWO_FAMILIES["ips"][:1], "routes": routes})
     attachment = testbed.attachment("attributes")
@@ -160,13 +162,14 @@ def attributes_of_routes_are_not_made_up(testbed: Testbed) -> None:
         testbed.block(f"needs an ADD with routes that have attributes; {call.describe()}")
     shown = testbed.command("ip", "route", "show", "table", "all", inside=attachment.netns)
     for route in _results.routes(call.result):
-        for key, word in (("priority", "metric"), ("table", "table")):
-            if any(each["dst"] == route.get("dst") and key in each for each in wanted):
-                lines = [row for row in shown.splitlines() if row.startswith(route["dst"])]
-                testbed.expect(
-                    "spec/1.1.0/result/19",
-                    not route.get(key)
-                    or any(f"{word} {route[key]} " in f"{row} " for row in lines),
-                    expected=f"the route to {route['dst']} has the {key} {route.get(key)}, as the result says",
-                    actual=f"the container has {'; '.join(lines) or 'no such route'}",
-                )
+        dst = str(route.get("dst"))
+        key, word, _ = attributes.get(dst, ("", "", 0))
+        if not route.get(key):
+            continue
+        lines = [row for row in shown.splitlines() if row.startswith(dst)]
+        testbed.expect(
+            "spec/1.1.0/result/19",
+            any(f"{word} {route[key]} " in f"{row} " for row in lines),
+            expected=f"the route to {dst} has the {key} {route[key]}, as the result says",
+            actual=f"the container has {'; '.join(lines) or 'no such route'}",
+        )

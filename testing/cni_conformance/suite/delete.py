@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cni_conformance._case import case
+from cni_conformance._invocation import Invocation
 from cni_conformance._leftovers import mentions, settled
 from cni_conformance._testbed import Attachment, Testbed
 
@@ -77,8 +78,11 @@ def _settings(testbed: Testbed, label: str) -> dict[str, str]:
 def delete_without_prev_result(testbed: Testbed) -> None:
     """DEL without prevResult succeeds."""
     forgets = _baseline(testbed)
-    _, usual = _deleted(testbed, "usual")
-    attachment, left = _deleted(testbed, "without", prevResult=None)
+    _, _, usual = _deleted(testbed, "usual")
+    attachment, call, left = _deleted(testbed, "without", prevResult=None)
+    testbed.require(
+        "spec/1.1.0/DEL/2", call.ok, expected="DEL without prevResult succeeds", actual=call
+    )
     testbed.expect(
         "spec/1.1.0/DEL/2",
         not left or usual,
@@ -90,18 +94,17 @@ def delete_without_prev_result(testbed: Testbed) -> None:
     _expect_forgotten(testbed, "spec/1.1.0/DEL/2", attachment, "prevResult", forgets=forgets)
 
 
-def _deleted(testbed: Testbed, label: str, **patch: None) -> tuple[Attachment, list[str]]:
-    """A container after ADD and DEL, and what is left of it on the host."""
+def _deleted(
+    testbed: Testbed, label: str, **patch: None
+) -> tuple[Attachment, Invocation, list[str]]:
+    """A container after ADD and DEL, the call of DEL, and what is left on the host."""
     attachment = testbed.attachment(label)
     before = testbed.observe().of("host").only(*_OF_AN_ATTACHMENT)
     if not (call := attachment.add()).ok:
         testbed.block(f"needs an ADD that succeeds; {call.describe()}")
     call = attachment.delete(patch=dict(patch))
-    testbed.require(
-        "spec/1.1.0/DEL/2", call.ok, expected="DEL without prevResult succeeds", actual=call
-    )
     after = testbed.observe().of("host").only(*_OF_AN_ATTACHMENT)
-    return attachment, settled(before).appeared(settled(after))
+    return attachment, call, settled(before).appeared(settled(after))
 
 
 @case("spec/1.1.0/DEL/3")

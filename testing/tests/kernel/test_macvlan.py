@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from machine import FAKE_DHCP, Machine, Netns, attachment, with_delegate
+from macvlan_master import MASTER_MTU, SUBNET, conf, master
 
 from cnisdk._net._container_links import _temporary
 from cnisdk._net._protocol import ContainerLinkSpec
@@ -14,30 +15,11 @@ from cnisdk._net._protocol import ContainerLinkSpec
 pytestmark = pytest.mark.kernel
 
 VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
-SUBNET = "10.1.0.0/24"
-MASTER_MTU = 1400
 
 
 @pytest.fixture(params=[None, False, True], ids=["linkInContainer absent", "no", "yes"])
 def in_container(request: pytest.FixtureRequest) -> bool | None:
     return request.param
-
-
-def conf(machine: Machine, *subnets: str, **keys: Any) -> dict[str, Any]:
-    document = machine.conf(*subnets, **{"master": "m0", "type": "macvlan", **keys})
-    del document["bridge"]
-    return {key: value for key, value in document.items() if value is not None}
-
-
-def master(netns: Netns, *, gateway: bool = False) -> Netns:
-    """A link that macvlans can be made on; with a default route when wanted."""
-    netns.ip("link add m0 type veth peer name m1")
-    netns.ip(f"link set m0 up mtu {MASTER_MTU}")
-    netns.ip("link set m1 up")
-    if gateway:
-        netns.ip("address add 192.0.2.2/24 dev m0")
-        netns.ip("route add default via 192.0.2.1")
-    return netns
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -370,33 +352,6 @@ def test_status(machine: Machine) -> None:
     master(machine.host)
     assert machine.call("STATUS", cfg).code == 0
     assert machine.call("STATUS", {**default, "linkInContainer": True}).code == 0
-
-
-@pytest.mark.parametrize("taken", [True, False])
-def test_an_ipv6_address_is_taken_once_its_neighbours_have_been_asked(
-    machine: Machine, container: Netns, taken: bool
-) -> None:
-    """Duplicate address detection, as with Go; and those who knew the last holder are told."""
-    master(machine.host)
-    machine.host.ip(f"address add fd01::{2 if taken else 3}/64 dev m1 nodad")
-    out = machine.call("ADD", conf(machine, "fd01::/64"), container)
-
-    if taken:
-        assert "address fd01::2/64 is already in use on the network" in out.error
-        assert set(container.links()) == {"lo"}
-        return
-    assert out.code == 0
-    assert container.sysctl("ipv6/conf/eth0/accept_dad") == "1"
-    assert container.sysctl("ipv6/conf/eth0/ndisc_notify") == "1"
-
-
-def test_an_ipv6_address_on_a_master_without_carrier(machine: Machine, container: Netns) -> None:
-    """Nobody can be asked; that is no reason to fail, as it is none for Go."""
-    master(machine.host)
-    machine.host.ip("link set m1 down")
-    machine.add(conf(machine, "fd01::/64"), container)
-
-    assert container.addresses("eth0") == ["fd01::2/64"]
 
 
 def test_a_master_may_be_called_by_an_alternative_name(machine: Machine, container: Netns) -> None:
