@@ -233,6 +233,8 @@ def _fields(cls: type) -> list[tuple[attrs.Attribute[Any], Hook]]:
         ) from failure
     found: list[tuple[attrs.Attribute[Any], Hook]] = []
     for field in attrs.fields(resolved):
+        if not field.init:  # a subclass has no use for it
+            continue
         try:
             found.append((field, hook_for(field.type)))
         except TypeError as failure:

@@ -72,7 +72,7 @@ def schema_of_class(cls: type, definitions: Definitions) -> dict[str, Any]:
     texts = docstrings(cls)
     for field in attrs.fields(attrs.resolve_types(cast("Any", cls))):
         source: Input = source_of(field)
-        if source.key is None:
+        if source.key is None or not field.init:
             continue
         text = source.description or texts.get(field.name, "")
         value = with_constraints(field, definitions, description=text)

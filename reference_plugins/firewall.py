@@ -22,15 +22,15 @@ from reference_plugins._firewall_rules import (
 _BACKENDS = ("iptables", "nftables", "firewalld")
 _POLICIES = ("", "open", "same-bridge", "isolated")
 _BRIDGED = "bridge/bridge-nf-call-iptables"
-_CHAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,27}")
+_CHAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,27}")
 _DEVICE = re.compile(r"[^\s\"'\\;/]{1,15}")
 
 
 def _chain(_: object, _field: object, value: str) -> None:
     if value and not _CHAIN.fullmatch(value):
         raise ValueError(
-            'must be the name of a chain: a letter, and at most 27 letters, digits, ".", "_" '
-            f'or "-", got "{value}"'
+            'must be the name of a chain: a letter or "_", and at most 27 letters, digits, ".", '
+            f'"_" or "-", got "{value}"'
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import attrs
+
 import cnisdk
 from cnisdk import errors, on
 
@@ -9,11 +11,18 @@ from cnisdk import errors, on
 _LO = "lo"
 
 
-class Loopback(cnisdk.Plugin[cnisdk.NetConf]):
-    """Bring up the loopback interface of a container; there are no keys beyond the common ones."""
+@cnisdk.config
+class LoopbackConf(cnisdk.NetConf):
+    """Configuration of the loopback plugin: no keys beyond the common ones, and no IPAM."""
+
+    ipam: None = attrs.field(default=None, init=False)
+
+
+class Loopback(cnisdk.Plugin[LoopbackConf]):
+    """Bring up the loopback interface of a container."""
 
     @on.add
-    def attach(self, op: cnisdk.Add[cnisdk.NetConf]) -> cnisdk.Result:
+    def attach(self, op: cnisdk.Add[LoopbackConf]) -> cnisdk.Result:
         """Set lo up; the interface is always lo, whatever CNI_IFNAME says."""
         if not op.netns.expect_link(_LO).up:
             # The tag says on whose behalf lo is up, so that DEL does not take it from others.
@@ -37,13 +46,13 @@ class Loopback(cnisdk.Plugin[cnisdk.NetConf]):
         return res.build()
 
     @on.delete
-    def detach(self, op: cnisdk.Del[cnisdk.NetConf]) -> None:
+    def detach(self, op: cnisdk.Del[LoopbackConf]) -> None:
         """Set lo down, if it was this attachment that set it up."""
         if op.netns is not None:
             self._take_down(op.netns, op.attachment)
 
     @on.check
-    def verify(self, op: cnisdk.Check[cnisdk.NetConf]) -> None:
+    def verify(self, op: cnisdk.Check[LoopbackConf]) -> None:
         """Check that lo is up and has the addresses ADD reported."""
         op.netns.expect_link(_LO, up=True)
         for ip in op.prev_result.ips_of(_LO, op.netns.path):

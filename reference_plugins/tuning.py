@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Mapping
-from ipaddress import ip_address
 from typing import Any
 
 import attrs
 
 import cnisdk
 from cnisdk import errors, on
-from reference_plugins import _originals, _validators
+from reference_plugins import _originals, _sysctls, _validators
 
 
-_ALLOW_LIST = "/etc/cni/tuning/allowlist.conf"
 _DATA_DIR = "/run/cni/tuning"
 # The names of the configuration and of the file of originals, and the link's for the same.
 _ATTRIBUTES = {
@@ -96,8 +92,8 @@ class Tuning(cnisdk.ChainedPlugin[TuningConf]):
     def attach(self, op: cnisdk.ChainedAdd[TuningConf]) -> cnisdk.Result:
         """Save what there is, then change it."""
         cfg, wanted = op.config, op.config.attributes
-        settings = _settings(cfg, op.ifname)
-        _refuse_forbidden(cfg)
+        settings = _sysctls.by_path(cfg.sysctls, op.ifname)
+        _sysctls.refuse_forbidden(cfg.sysctls)
         if not settings and not wanted:
             return op.prev_result
         # Sysctls may be of the namespace as a whole.
@@ -130,9 +126,9 @@ class Tuning(cnisdk.ChainedPlugin[TuningConf]):
     @on.check
     def verify(self, op: cnisdk.Check[TuningConf]) -> None:
         """Compare sysctls and attributes with the configuration."""
-        for path, wanted in _settings(op.config, op.ifname).items():
+        for path, wanted in _sysctls.by_path(op.config.sysctls, op.ifname).items():
             found = op.netns.readable_sysctl(path)
-            if found is not None and not _is_same(found, wanted):
+            if found is not None and not _sysctls.is_same(found, wanted):
                 raise errors.CniError(
                     f'Error: Tuning configured sysctl {path} is "{found}", not "{wanted}"'
                 )
@@ -153,62 +149,12 @@ class Tuning(cnisdk.ChainedPlugin[TuningConf]):
     @on.status
     def ready(self, op: cnisdk.Status[TuningConf]) -> None:
         """Refuse settings that no ADD may make."""
-        for key in op.config.sysctls:
-            _path(key, "eth0")
-        _refuse_forbidden(op.config)
+        _sysctls.by_path(op.config.sysctls, "eth0")
+        _sysctls.refuse_forbidden(op.config.sysctls)
 
 
 def _index(link: cnisdk.Link | None) -> int:
     return link.index if link else 0
-
-
-def _settings(cfg: TuningConf, ifname: str) -> dict[str, str]:
-    """Values by path: one setting may be spelled in two ways, and the later one counts."""
-    return {_path(key, ifname): value for key, value in cfg.sysctls.items()}
-
-
-def _path(key: str, ifname: str) -> str:
-    """The setting's path below /proc/sys, with the interface's name in it."""
-    path = key.replace(".", "/").replace("IFNAME", ifname, 1)
-    if not path.startswith("net/") or ".." in key.split("/") or "//" in path:
-        raise errors.InvalidConfig(
-            f'sysctl: invalid net sysctl key: "{key}"',
-            details="only settings below net. belong to a container",
-        )
-    return path
-
-
-def _is_same(found: str, wanted: str) -> bool:
-    """Whether the kernel shows what was written: in columns, addresses in full."""
-    if found.split() == wanted.split():
-        return True
-    try:
-        return ip_address(found) == ip_address(wanted)
-    except ValueError:
-        return False
-
-
-def _refuse_forbidden(cfg: TuningConf) -> None:
-    """The node's allow-list: one regular expression a line, anywhere in the key."""
-    if not cfg.sysctls or not os.path.exists(_ALLOW_LIST):
-        return
-    with open(_ALLOW_LIST, encoding="utf-8") as file:
-        allowed = [line.strip() for line in file if line.strip()]
-    for key in cfg.sysctls:
-        if not any(_allows(pattern, key) for pattern in allowed):
-            raise errors.InvalidConfig(
-                f"Sysctl {key} is not allowed. Only the following sysctls are allowed: {allowed}",
-                details=f"the list is {_ALLOW_LIST}",
-            )
-
-
-def _allows(pattern: str, key: str) -> bool:
-    try:
-        return re.search(pattern, key) is not None
-    except re.error as failure:
-        raise errors.InvalidConfig(
-            f'{_ALLOW_LIST}: "{pattern}" is no regular expression: {failure}'
-        ) from failure
 
 
 def _apply(netns: cnisdk.Namespace, ifname: str, values: Mapping[str, Any]) -> None:

@@ -16,6 +16,11 @@ from cnisdk._store import _atomic
 _SUFFIX = ".json"
 
 
+def _by_its_text(path: str) -> str:
+    """Without "..", as the Go plugins read paths, whatever is a link or not there."""
+    return os.path.normpath(path)
+
+
 @attrs.frozen
 class JsonFile:
     """A JSON object in a file that another implementation of the plugin reads and writes as well.
@@ -23,7 +28,7 @@ class JsonFile:
     For what only the plugin itself reads take `cnisdk.Store`, which has locks and knows about reboots.
     """
 
-    path: str
+    path: str = attrs.field(converter=_by_its_text)
     """The file; below a directory of its own, of which GC can look through all files."""
 
     @staticmethod

@@ -45,6 +45,7 @@ class Reservations:
 
     def __init__(self, data_dir: str, network: str, *, log: Log | None = None) -> None:
         self.network: str = check_network_name(network)
+        data_dir = os.path.normpath(data_dir)  # as the Go plugin reads "..", by the text alone
         self.path: str = os.path.join(data_dir, network)
         """The network's directory."""
         self._index_path = os.path.join(data_dir, INDEX_DIRECTORY, network)

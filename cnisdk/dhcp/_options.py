@@ -144,7 +144,7 @@ def routes(options: Mapping[int, bytes], priority: int = 0) -> tuple[Route, ...]
     """The routes of an answer.
 
     Classless ones replace all others (RFC 3442); else the old static ones, then the default by the first
-    router.
+    router. What is on the link keeps the gateway 0.0.0.0, so that nobody gives it the address's own.
     """
     found = list(_classless(options.get(CLASSLESS_ROUTES, b"")))
     if not found:
@@ -155,9 +155,7 @@ def routes(options: Mapping[int, bytes], priority: int = 0) -> tuple[Route, ...]
         found += [(IPv4Network("0.0.0.0/0"), router) for router in routers]
     mtu = _mtu(options.get(MTU))
     return tuple(
-        Route(dst, gateway, mtu=mtu, priority=priority)
-        if int(gateway)
-        else Route(dst, mtu=mtu, priority=priority, scope=_LINK_SCOPE)
+        Route(dst, gateway, mtu=mtu, priority=priority, scope=None if int(gateway) else _LINK_SCOPE)
         for dst, gateway in found
     )
 

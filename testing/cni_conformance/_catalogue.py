@@ -39,6 +39,7 @@ _OWNERS = {
     "nerdctl": "containerd",
     "ocicni": "cri-o",
     "plugins": "containernetworking",
+    "podman": "containers",
     "whereabouts": "k8snetworkplumbingwg",
 }
 """Who owns the repositories that issues name without an owner."""

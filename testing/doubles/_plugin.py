@@ -51,6 +51,11 @@ class Plugin(Machine, Storage):
         self.config: Json = {}
         self.undo: list[Callable[[], object]] = []
 
+    @property
+    def runtime_config(self) -> Json:
+        given = self.config.get("runtimeConfig")
+        return given if isinstance(given, dict) else {}
+
     # -- commands --------------------------------------------------------------------------------
 
     def add(self) -> Json | None:

@@ -54,7 +54,9 @@ class Interface(Delegating, Filtering):
         return f"{tag(self.network)}/{self.owner}"
 
     def mac(self, name: str) -> str:
-        """An address of our own choosing: nobody has to ask the kernel for it."""
+        """The runtime's choice for the container, or our own: nobody has to ask the kernel for it."""
+        if name == "container" and "mac" in self.runtime_config:
+            return str(self.runtime_config["mac"])
         number = digest(f"{self.host_end}/{name}")
         return "02:" + ":".join(number[at : at + 2] for at in range(0, 10, 2))
 

@@ -89,6 +89,9 @@ class Ipam(Plugin):
             os.unlink(address, dir_fd=directory)
 
     def candidates(self) -> Iterator[str]:
+        """What the runtime asks for comes first, then the subnet but for the gateway."""
+        for each in self.runtime_config.get("ips", []):
+            yield str(each).partition("/")[0]
         subnet = self.checked_subnet()
         last = subnet.num_addresses - (1 if subnet.version == 4 else 0)
         for number in range(1, last):

@@ -288,3 +288,18 @@ def _expect_host_untouched_by_delete(testbed: Testbed, attachment: Attachment) -
         actual=f"{len(changes)} differences, see the list",
         diff=changes,
     )
+
+
+@case("field/add/10", kinds=["ipam"], configurations="each")
+def nobody_is_the_gateway(testbed: Testbed) -> None:
+    """The first two containers do not get the address of the gateway their results name."""
+    for label in ("first", "second"):
+        result = testbed.attachment(label).add().result
+        for ip in _results.ips(result):
+            address, gateway = str(ip.get("address", "")).partition("/")[0], ip.get("gateway")
+            testbed.expect(
+                "field/add/10",
+                not gateway or address != gateway,
+                expected=f"the address of the {label} container is not that of its gateway, {gateway}",
+                actual=f"the result is {json.dumps(result)}",
+            )

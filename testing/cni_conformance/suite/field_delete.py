@@ -268,9 +268,9 @@ def _own_rule(testbed: Testbed, family: str) -> bool:
     return False
 
 
-@case("field/del/4")
+@case("field/del/4", "field/add/9")
 def damaged_state_files(testbed: Testbed) -> None:
-    """DEL and GC succeed when the plugin's state files are empty, cut in half or garbage."""
+    """DEL, GC, and ADD of others succeed when state files are empty, cut in half or garbage."""
     if testbed.facts.delegates:
         testbed.use_fake_ipam()
     fresh = testbed.observe()
@@ -283,6 +283,13 @@ def damaged_state_files(testbed: Testbed) -> None:
             testbed.not_applicable("ADD makes no files in /var/lib, /run and /etc/cni")
         for path in paths:
             damage(testbed, path)
+        beside = testbed.attachment(f"beside{number}").add()
+        testbed.expect(
+            "field/add/9",
+            beside.ok,
+            expected=f"ADD of another container succeeds when the state files are {what}",
+            actual=beside,
+        )
         call = attachment.delete()
         testbed.expect(
             "field/del/4",

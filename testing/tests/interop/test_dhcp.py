@@ -29,7 +29,7 @@ def test_lease_of_a_lifetime(site: Site, version: str) -> None:
     site.serve()
     site.daemon()
     container = site.machine.container()
-    cfg = site.conf(version)
+    cfg = site.conf()
 
     result = site.machine.add(cfg, container)
 
@@ -92,7 +92,10 @@ def test_options_reach_the_result(dnsmasq: Site) -> None:
 
 
 def test_classless_routes_replace_the_others(site: Site) -> None:
-    """RFC 3442: with option 121, routers and option 33 are ignored; a route may have no next hop."""
+    """RFC 3442: with option 121, routers and option 33 are ignored; a route may have no next hop.
+
+    The scope says so, and 0.0.0.0 to interface plugins that know no scopes.
+    """
     routes = "172.31.0.0/16,10.66.0.9,10.77.0.0/24,0.0.0.0"
     site.serve(Offer(options={121: routes}, raw={121: "10AC1F0A420009180A4D0000000000"}))
     site.daemon()
@@ -102,9 +105,12 @@ def test_classless_routes_replace_the_others(site: Site) -> None:
 
     assert result["routes"] == [
         {"dst": "172.31.0.0/16", "gw": "10.66.0.9"},
-        {"dst": "10.77.0.0/24", "scope": 253},
+        {"dst": "10.77.0.0/24", "gw": "0.0.0.0", "scope": 253},
     ]
-    assert "default" not in {each["dst"] for each in container.routes()}
+    by_target = {each["dst"]: each for each in container.routes()}
+    assert "default" not in by_target
+    assert by_target["10.77.0.0/24"]["scope"] == "link"
+    assert "gateway" not in by_target["10.77.0.0/24"]
     assert result["ips"][0]["gateway"] == "10.66.0.1"
 
 

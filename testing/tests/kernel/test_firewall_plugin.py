@@ -91,21 +91,22 @@ def test_the_rules_of_iptables(machine: Machine, container: Netns, version: str)
         assert chain(machine, "CNI-FORWARD") == expected("", 0)[:1]
 
 
+@pytest.mark.parametrize("name", ["FOO-ADMIN", "_1"])
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_own_admin_chain(machine: Machine, container: Netns, backend: str) -> None:
+def test_own_admin_chain(machine: Machine, container: Netns, backend: str, name: str) -> None:
     """T: custom admin chain in both families; what the administrator says there comes first."""
-    cfg = conf(backend=backend, iptablesAdminChainName="FOO-ADMIN")
+    cfg = conf(backend=backend, iptablesAdminChainName=name)
     result = machine.add(cfg, container, prev=prev())
 
     machine.check(cfg, container, result)
     if backend == "iptables":
         for tool in ("iptables", "ip6tables"):
-            assert "-N FOO-ADMIN" in rules(machine, tool)
-            assert chain(machine, "CNI-FORWARD", tool)[0].endswith("-j FOO-ADMIN")
+            assert f"-N {name}" in rules(machine, tool)
+            assert chain(machine, "CNI-FORWARD", tool)[0].endswith(f"-j {name}")
     else:
         table = machine.host.sh("nft list table inet cni_firewall")
-        assert "chain FOO-ADMIN" in table
-        assert table.index("jump FOO-ADMIN") < table.index(" accept comment")
+        assert f"chain {name}" in table
+        assert table.index(f"jump {name}") < table.index(" accept comment")
 
 
 def test_the_rules_of_nftables(machine: Machine, container: Netns) -> None:

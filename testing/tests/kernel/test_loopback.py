@@ -186,3 +186,13 @@ def test_gc_and_status_succeed(machine: Machine) -> None:
     """loopback keeps nothing outside of the namespace."""
     machine.gc(conf("1.1.0"))
     assert machine.call("STATUS", conf("1.1.0")).code == 0
+
+
+def test_addresses_are_nobodys_business_here(machine: Machine, container: Netns) -> None:
+    """No IPAM plugin is called, also not by the verbs that are forwarded elsewhere."""
+    config = conf(ipam={"type": "of-another-machine"})
+
+    result = machine.add(config, container, ifname="lo")
+    machine.check(config, container, result, ifname="lo")
+    machine.delete(config, container, ifname="lo")
+    assert not is_up(container)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from machine import Machine, Netns
 
-from reference_plugins import tuning
+from reference_plugins import _sysctls
 
 
 pytestmark = pytest.mark.kernel
@@ -254,7 +254,7 @@ def test_allow_list(
     """T: allow-list accepts and rejects; DEL is still ok."""
     path = machine.root / "allowlist.conf"
     path.write_text(f"{pattern}\n\n")
-    monkeypatch.setattr(tuning, "_ALLOW_LIST", str(path))
+    monkeypatch.setattr(_sysctls, "_ALLOW_LIST", str(path))
     cfg = conf(machine, version="1.1.0", sysctl={"net.ipv4.conf.IFNAME.arp_filter": "1"})
     out = machine.call("ADD", cfg, container, prev=prev(container, "1.1.0"))
     status = machine.call("STATUS", cfg)

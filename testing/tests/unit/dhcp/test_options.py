@@ -106,10 +106,10 @@ def test_classless_routes():
 
     found = _options.routes({121: data, 3: b"\x0a\x00\x00\x09", 26: b"\x05\x78"})
 
-    assert [(str(each.dst), str(each.gw or ""), each.scope) for each in found] == [
+    assert [(str(each.dst), str(each.gw), each.scope) for each in found] == [
         ("0.0.0.0/0", "10.0.0.1", None),
         ("172.16.16.0/20", "10.0.0.2", None),
-        ("10.9.8.7/32", "", 253),
+        ("10.9.8.7/32", "0.0.0.0", 253),
     ]
     assert {each.mtu for each in found} == {1400}
 
@@ -133,7 +133,7 @@ def test_classless_routes_come_back(entries):
     for bits, target, gateway in entries:
         network = ip_network(f"{target}/{bits}", strict=False)
         data += bytes([bits]) + network.network_address.packed[: (bits + 7) // 8] + gateway.packed
-        wanted.append(Route(network, gateway) if int(gateway) else Route(network, scope=253))
+        wanted.append(Route(network, gateway, scope=None if int(gateway) else 253))
 
     assert _options.routes({121: data}) == tuple(wanted)
 

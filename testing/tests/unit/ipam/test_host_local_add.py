@@ -179,6 +179,16 @@ def test_a_held_lock_ends_with_code_11_and_names_its_holder(host_local: Any) -> 
     assert f"pid {os.getpid()}" in answer.error
 
 
+def test_dots_in_data_dir_are_read_by_the_text(host_local: Any) -> None:
+    """As Go's filepath.Join, so that both find the same directory; "gone" need not be there."""
+    beside = {**RANGES, "dataDir": f"{host_local.data_dir}/gone/../../networks/"}
+
+    host_local.ok("ADD", RANGES)
+    assert host_local("ADD", beside).code == 110
+    host_local.ok("DEL", beside)
+    assert host_local.reserved() == set()
+
+
 # ---- reboot -------------------------------------------------------------------------------------
 
 

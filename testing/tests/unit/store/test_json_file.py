@@ -49,6 +49,14 @@ def test_what_a_killed_call_has_left_is_removed_too(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_dots_in_a_path_are_read_by_the_text(tmp_path: Path) -> None:
+    """As in the Go plugins: dataDir may lead through what is not there."""
+    file = JsonFile(f"{tmp_path}/gone/../of/x.json")
+    file.write({"a": 1}, what="cannot save")
+
+    assert JsonFile(str(tmp_path / "of" / "x.json")).read() == {"a": 1}
+
+
 def test_a_directory_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
     """Nor does a file in its place, where nothing can be written either."""
     (tmp_path / "file").touch()

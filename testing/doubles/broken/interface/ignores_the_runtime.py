@@ -1,0 +1,21 @@
+#!/usr/bin/env python3
+# breaks: field/capability/1
+"""The hardware address of the runtime is not asked for."""
+
+import os
+import sys
+
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", ".."))
+
+from interface import Interface
+
+
+class Broken(Interface):
+    @property
+    def runtime_config(self):
+        return {}
+
+
+if __name__ == "__main__":
+    Broken().main()
