@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 
 if TYPE_CHECKING:
-    from cnisdk import capabilities, dhcp, errors, on, versions
+    from cnisdk import capabilities, dhcp, errors, on, validators, versions
     from cnisdk._address_ranges import AddressRange, RangeSet
+    from cnisdk._claims import Claims
     from cnisdk._config import IpamConf, NetConf, arg, capability, config, key
     from cnisdk._dbus import BusFailure, SystemBus
     from cnisdk._deadline import Deadline
     from cnisdk._document import repeated_keys
     from cnisdk._ipam import Delegate
+    from cnisdk._loans import Loans
     from cnisdk._log import Log
     from cnisdk._names import Attachment
     from cnisdk._net import Link, Namespace, Veth
@@ -51,12 +53,14 @@ __version__ = "0.1.0"
 
 _HOME = {
     "AddressRange": "_address_ranges", "RangeSet": "_address_ranges",
+    "Claims": "_claims",
     "IpamConf": "_config", "NetConf": "_config", "arg": "_config", "capability": "_config",
     "config": "_config", "key": "_config",
     "BusFailure": "_dbus", "SystemBus": "_dbus",
     "Deadline": "_deadline",
     "repeated_keys": "_document",
     "Delegate": "_ipam",
+    "Loans": "_loans",
     "Log": "_log",
     "Attachment": "_names",
     "FoundRule": "_net._rules", "HostPort": "_net._host_port", "KernelRoute": "_net._types", "Link": "_net",
@@ -78,7 +82,7 @@ _HOME = {
     "Store": "_store._records",
 }  # fmt: skip
 """Public name -> the module it comes from."""
-_MODULES = ("capabilities", "dhcp", "errors", "on", "versions")
+_MODULES = ("capabilities", "dhcp", "errors", "on", "validators", "versions")
 
 __all__ = [
     "Add",
@@ -89,6 +93,7 @@ __all__ = [
     "ChainedAdd",
     "ChainedPlugin",
     "Check",
+    "Claims",
     "Deadline",
     "Del",
     "Delegate",
@@ -110,6 +115,7 @@ __all__ = [
     "KernelRoute",
     "Link",
     "LinkSettings",
+    "Loans",
     "LockedReservations",
     "Log",
     "Namespace",
@@ -142,6 +148,7 @@ __all__ = [
     "on",
     "range_sets",
     "repeated_keys",
+    "validators",
     "versions",
 ]
 

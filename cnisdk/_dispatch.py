@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from cnisdk import errors
 from cnisdk._codec import Sources, decode, decode_leniently
 from cnisdk._config import NetConf
+from cnisdk._ipam import BY_INTERFACE
 from cnisdk._names import Attachment
 from cnisdk._operations import Add, Call, ChainedAdd, Check, Del, Gc, Status
 from cnisdk._problems import Problem, as_error, expected
@@ -20,8 +21,6 @@ from cnisdk._result_json import encode
 if TYPE_CHECKING:
     from cnisdk._runtime import PluginSpec
 
-_BY_INTERFACE = frozenset({"dhcp"})
-"""IPAM plugins that give addresses back through the interface: their DEL comes while it is there."""
 VALID_ATTACHMENTS = "cni.dev/valid-attachments"
 ATTACHMENTS = "cni.dev/attachments"
 """What libcni sends along for readers of a draft of the specification."""
@@ -75,7 +74,7 @@ def _delete(spec: PluginSpec, call: Call) -> None:
     operation: Del[Any] = Del(call, config, network, _kept_result(call), defect=defect)
     failures = Failures(f"{spec.name} DEL")
     ipam = network.ipam if spec.kind == "interface" else None
-    by_interface = ipam is not None and ipam.type in _BY_INTERFACE
+    by_interface = ipam is not None and ipam.type in BY_INTERFACE
     if by_interface:
         failures.collect(operation.ipam.delete)
     failures.collect(lambda: _handler(spec, "DEL")(operation))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import attrs
 
+from cnisdk import errors
 from cnisdk._answer import interpret
 from cnisdk._result import Result
 from cnisdk._result_json import decode
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from cnisdk._deadline import Deadline
     from cnisdk._rollback import Rollback
     from cnisdk._system import System
+
+BY_INTERFACE = frozenset({"dhcp"})
+"""IPAM plugins whose packets go through the interface: it is up before their ADD, and there until their DEL."""
 
 
 class Delegate:
@@ -43,20 +47,26 @@ class Delegate:
         self._deadline = deadline
         self._rollback = rollback
 
-    def add(self) -> Result:
+    def add(self, *, needs_address: bool = False) -> Result:
         """Run ADD; its DEL is queued in case this ADD or anything after it fails.
+
+        Args:
+            needs_address: The attachment is of no use without an address.
 
         Returns:
             The delegate's result without interfaces (SPEC section 5, "Delegated plugins").
 
         Raises:
             errors.DelegateError: the delegate's own error, unchanged.
+            errors.CniError: the result has no address, and needs one (code 999).
         """
         # Queued first: SPEC section 4 wants DEL after a failed delegated ADD too, and a kill in
         # between must not lose it.
         self._rollback.add(self.delete)
         document = self._run("ADD", wants_result=True)
         result = decode(document, self._version, where=f"result of {self.type}")
+        if needs_address and not result.ips:
+            raise errors.CniError("IPAM plugin returned missing IP config")
         ips = tuple(attrs.evolve(ip, interface=None) for ip in result.ips)
         return attrs.evolve(result, interfaces=(), ips=ips)
 

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Generic, NamedTuple, ParamSpec,
 
 from cnisdk import errors
 from cnisdk._config import NetConf
-from cnisdk._ipam import Delegate
+from cnisdk._ipam import BY_INTERFACE, Delegate
 from cnisdk._locks import run_dir
 from cnisdk._names import parse_cni_args
-from cnisdk._result import Result, ResultBuilder
+from cnisdk._result import Interface, Result, ResultBuilder
 
 
 if TYPE_CHECKING:
     from cnisdk._deadline import Deadline
     from cnisdk._log import Log
     from cnisdk._names import Attachment
-    from cnisdk._net import Namespace
+    from cnisdk._net import Link, Namespace
     from cnisdk._rollback import Rollback
     from cnisdk._system import System
 
@@ -235,6 +235,34 @@ class Add(_OfAttachment[_C]):
             return ResultBuilder(allow_interfaces=False)
         return ResultBuilder(self._prev_result)
 
+    def configured(
+        self, made: Interface, *, builder: ResultBuilder | None = None, dad: bool = True
+    ) -> Result:
+        """Finish an interface: ask IPAM, where there is one, and set it up with what it gives.
+
+        Args:
+            made: The interface CNI_IFNAME, as `Namespace` has made it in the container.
+            builder: A result that has been begun; by default one that starts from prevResult.
+            dad: Ask the neighbours whether an IPv6 address is free.
+
+        Returns:
+            The result for the handler to return. DNS settings of the configuration, where it has any,
+            are taken instead of IPAM's.
+
+        Raises:
+            errors.DelegateError: IPAM's own error, unchanged.
+            errors.CniError: IPAM gave no address, or the kernel refuses one (code 999).
+        """
+        res = self.result() if builder is None else builder
+        eth = res.interface(made)
+        if self._network.ipam is not None:
+            if self._network.ipam.type in BY_INTERFACE:
+                self.netns.set_up(self.ifname)
+            res.adopt(self.ipam.add(needs_address=True), on=eth)
+        result = res.dns(self._network.dns).build()
+        self.netns.configure(self.ifname, result, dad=dad)
+        return result
+
     def on_rollback(
         self, undo: Callable[_P, object], /, *args: _P.args, **kwargs: _P.kwargs
     ) -> None:
@@ -300,6 +328,24 @@ class Check(_OfAttachment[_C]):
     def prev_result(self) -> Result:
         """The result of ADD, as the last plugin of the chain left it."""
         return self._prev_result
+
+    def verified(self, kind: str, *, by_gateway: bool = False, mtu: int = 0) -> Link:
+        """The interface CNI_IFNAME, once it is as `Add.configured` had left it.
+
+        Args:
+            kind: The kernel's kind of link, such as macvlan.
+            by_gateway: As for `Namespace.configure`.
+            mtu: The configured MTU in bytes, for results that do not say what it is by now; 0 for any.
+
+        Raises:
+            errors.CniError: it is missing, of another kind, or not as prevResult says (code 999).
+        """
+        link = self.netns.expect_link(self.ifname, kind=kind)
+        self.netns.expect(self.prev_result, self.ifname, by_gateway=by_gateway)
+        known = self.prev_result.interface(self.ifname, self.netns.path)
+        if mtu and not (known and known.mtu):
+            self.netns.expect_link(self.ifname, mtu=mtu)
+        return link
 
 
 class Gc(Operation[_C]):

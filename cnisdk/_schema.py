@@ -75,7 +75,8 @@ def plugin_schema(plugin: PluginClass, type_name: str) -> dict[str, Any]:
         required = ["ipam"]
     else:
         properties, required = section["properties"], section["required"]
-        properties["ipam"]["description"] = "The delegated IPAM plugin and its configuration."
+        if "ipam" in properties:  # loopback's has none
+            properties["ipam"]["description"] = "The delegated IPAM plugin and its configuration."
     properties.update(_outer_inputs(config, definitions))
     document: dict[str, Any] = {
         "$schema": DIALECT,

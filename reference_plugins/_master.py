@@ -7,15 +7,14 @@ from typing import Any
 import attrs
 
 import cnisdk
-from cnisdk import errors
-from reference_plugins import _validators
+from cnisdk import errors, validators
 
 
 @cnisdk.config
 class MasterConf(cnisdk.NetConf):
     """Keys of the plugins whose interface is on another one."""
 
-    master: str = attrs.field(default="", validator=_validators.existing_device)
+    master: str = attrs.field(default="", validator=validators.existing_ifname)
     """The interface it is made on; by default that of the default route."""
     mtu: int = 0
     """MTU in bytes, at most the master's; 0 for the master's."""

@@ -9,8 +9,7 @@ from typing import ClassVar
 import attrs
 
 import cnisdk
-from cnisdk import errors, on
-from reference_plugins import _interface, _validators
+from cnisdk import errors, on, validators
 
 
 _DEFAULT_ROUTES = {4: "0.0.0.0/0", 6: "::/0"}
@@ -65,7 +64,7 @@ class BridgeConf(cnisdk.NetConf):
 
     MAC_HELP: ClassVar = "Hardware address of the container's interface."
 
-    bridge: str = attrs.field(default="cni0", validator=_validators.device)
+    bridge: str = attrs.field(default="cni0", validator=validators.ifname)
     """Name of the bridge; made when it is absent."""
     is_gateway: bool = False
     """Give the bridge the subnet's gateway address and turn forwarding on."""
@@ -80,7 +79,7 @@ class BridgeConf(cnisdk.NetConf):
         validator=attrs.validators.optional(attrs.validators.in_(("nftables", "iptables"))),
     )
     """nftables or iptables; by default nftables where it is usable."""
-    mtu: int = attrs.field(default=0, validator=_validators.mtu)
+    mtu: int = attrs.field(default=0, validator=validators.mtu)
     """MTU in bytes of the veth pair and of a new bridge; 0 for the kernel's default."""
     hairpin_mode: bool = False
     """Let the container reach itself through the bridge."""
@@ -101,7 +100,7 @@ class BridgeConf(cnisdk.NetConf):
     port_isolation: bool = False
     """Keep the container from talking to other isolated ports of the bridge."""
     mac: str | None = cnisdk.capability(
-        "mac", arg="MAC", default=None, validator=_validators.station, description=MAC_HELP
+        "mac", arg="MAC", default=None, validator=validators.mac, description=MAC_HELP
     )
 
     def __attrs_post_init__(self) -> None:
@@ -172,7 +171,7 @@ class Bridge(cnisdk.Plugin[BridgeConf]):
         if cfg.macspoofchk:
             op.host.add_spoof_check(op.attachment, veth.host.name, eth.mac)
         if cfg.ipam is not None:
-            res.adopt(_with_gateways(cfg, _interface.addresses(op)), on=eth)
+            res.adopt(_with_gateways(cfg, op.ipam.add(needs_address=True)), on=eth)
         result = res.dns(cfg.dns).build()
         op.netns.configure(
             op.ifname, result, dad=cfg.enabledad, up=not cfg.disable_container_interface

@@ -5,21 +5,20 @@ from __future__ import annotations
 import attrs
 
 import cnisdk
-from cnisdk import on
-from reference_plugins import _interface, _validators
+from cnisdk import on, validators
 
 
 @cnisdk.config
 class DummyConf(cnisdk.NetConf):
     """Configuration of the dummy plugin; IPAM is required."""
 
-    mtu: int = attrs.field(default=0, validator=_validators.mtu)
+    mtu: int = attrs.field(default=0, validator=validators.mtu)
     """MTU in bytes; 0 for the kernel's default."""
     mac: str | None = cnisdk.capability(
         "mac",
         arg="MAC",
         default=None,
-        validator=_validators.station,
+        validator=validators.mac,
         description="Hardware address of the interface.",
     )
 
@@ -35,7 +34,7 @@ class Dummy(cnisdk.Plugin[DummyConf]):
     def attach(self, op: cnisdk.Add[DummyConf]) -> cnisdk.Result:
         """Make the interface, ask IPAM, configure it."""
         made = op.host.add_dummy(op.ifname, into=op.netns, mac=op.config.mac, mtu=op.config.mtu)
-        return _interface.configured(op, made)
+        return op.configured(made)
 
     @on.delete
     def detach(self, op: cnisdk.Del[DummyConf]) -> None:
@@ -46,4 +45,4 @@ class Dummy(cnisdk.Plugin[DummyConf]):
     @on.check
     def verify(self, op: cnisdk.Check[DummyConf]) -> None:
         """Compare the interface with the result, routes included."""
-        _interface.verified(op, "dummy")
+        op.verified("dummy")

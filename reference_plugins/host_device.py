@@ -8,10 +8,10 @@ from typing import Any
 import attrs
 
 import cnisdk
-from cnisdk import errors, on, versions
-from reference_plugins import _interface, _loans, _validators
+from cnisdk import errors, on, validators, versions
 
 
+_LOANS = cnisdk.Loans("host-device")
 _PCI, _AUXILIARY = "/sys/bus/pci/devices", "/sys/bus/auxiliary/devices"
 _DEVICES = "/sys/devices/"
 _USERSPACE_DRIVERS = {"vfio-pci", "uio_pci_generic", "igb_uio"}
@@ -33,10 +33,10 @@ class HostDeviceConf(cnisdk.NetConf):
     """Configuration of the host-device plugin; one key has to say which device."""
 
     device: str | None = attrs.field(
-        default=None, validator=attrs.validators.optional(_validators.existing_device)
+        default=None, validator=attrs.validators.optional(validators.existing_ifname)
     )
     """Name of the interface on the host."""
-    hwaddr: str | None = attrs.field(default=None, validator=_validators.station)
+    hwaddr: str | None = attrs.field(default=None, validator=validators.mac)
     """Its hardware address."""
     kernelpath: str = attrs.field(default="", validator=_kernel_path)
     """The device's directory below /sys/devices/."""
@@ -70,18 +70,18 @@ class HostDevice(cnisdk.Plugin[HostDeviceConf]):
             made = cnisdk.Interface(op.ifname, sandbox=op.netns.path, pci_id=pci)
             made = res.interface(_as_known_to(op, made))
             if op.config.ipam is not None:
-                res.adopt(_interface.addresses(op), on=made)
+                res.adopt(op.ipam.add(needs_address=True), on=made)
             return res.dns(op.config.dns or None).build()
         link = op.host.expect_link(_name(op, path))
-        _loans.keep(op, op.host.settings(link.name), op.config.selector)
+        _LOANS.keep(op, op.host.settings(link.name), op.config.selector)
         made = op.host.lend(link.name, into=op.netns, rename=op.ifname)
         pci = link.parent if link.parent_bus == "pci" else pci
-        return _interface.configured(op, _as_known_to(op, attrs.evolve(made, pci_id=pci)))
+        return op.configured(_as_known_to(op, attrs.evolve(made, pci_id=pci)))
 
     @on.delete
     def detach(self, op: cnisdk.Del[HostDeviceConf]) -> None:
         """Bring the device back, wherever it is; IPAM is not kept waiting by it (W-HD-1, W-HD-4)."""
-        _loans.end(op)
+        _LOANS.end(op)
 
     @on.check
     def verify(self, op: cnisdk.Check[HostDeviceConf]) -> None:
@@ -90,7 +90,7 @@ class HostDevice(cnisdk.Plugin[HostDeviceConf]):
             return
         link = op.netns.expect_link(op.ifname)
         op.netns.expect(op.prev_result, op.ifname)
-        lent = _loans.of(op)
+        lent = _LOANS.of(op)
         wanted = lent.name if lent else op.config.device or link.alias
         if link.alias != wanted or not wanted:
             raise errors.CniError(
@@ -101,14 +101,14 @@ class HostDevice(cnisdk.Plugin[HostDeviceConf]):
     @on.gc
     def collect(self, op: cnisdk.Gc[HostDeviceConf]) -> None:
         """Bring the devices of attachments back that are not valid any more."""
-        _loans.retain(op)
+        _LOANS.retain(op)
 
     @on.status
     def ready(self, op: cnisdk.Status[HostDeviceConf]) -> None:
         """Answer 50 when the device is neither on the host nor lent."""
         cfg = op.config
         # Without any key the runtime will choose a device for each container.
-        if _loans.is_lent(op, cfg.selector) or (not cfg.selector and cfg.device is None):
+        if _LOANS.is_lent(op, cfg.selector) or (not cfg.selector and cfg.device is None):
             return
         try:
             path = _directory(op)

@@ -6,7 +6,7 @@ import attrs
 
 import cnisdk
 from cnisdk import errors, on
-from reference_plugins import _interface, _master
+from reference_plugins import _master
 
 
 _MODES = ("l2", "l3", "l3s")
@@ -42,7 +42,7 @@ class Ipvlan(cnisdk.Plugin[IpvlanConf]):
         # What the chain had prepared is this interface's from now on.
         builder = cnisdk.ResultBuilder()
         if cfg.ipam is not None:
-            return _interface.configured(op, made, builder=builder)
+            return op.configured(made, builder=builder)
         if prev is None or not prev.ips:
             raise errors.InvalidConfig(
                 "ipam.type: required, but not given",
@@ -61,7 +61,7 @@ class Ipvlan(cnisdk.Plugin[IpvlanConf]):
     @on.check
     def verify(self, op: cnisdk.Check[IpvlanConf]) -> None:
         """Compare the interface, its mode and its master with the configuration."""
-        link = _interface.verified(op, "ipvlan")
+        link = op.verified("ipvlan")
         wanted = op.config.mode or _MODES[0]
         if link.mode != wanted:
             raise errors.CniError(

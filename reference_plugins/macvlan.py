@@ -5,8 +5,8 @@ from __future__ import annotations
 import attrs
 
 import cnisdk
-from cnisdk import errors, on
-from reference_plugins import _interface, _master, _validators
+from cnisdk import errors, on, validators
+from reference_plugins import _master
 
 
 _MODES = ("bridge", "private", "vepa", "passthru")
@@ -27,13 +27,13 @@ class MacvlanConf(_master.MasterConf):
         default=0, validator=[attrs.validators.ge(0), attrs.validators.lt(2**32)]
     )
     """Length of the master's queue for broadcasts, in packets; 0 for the kernel's default."""
-    mac: str | None = attrs.field(default=None, validator=_validators.station)
+    mac: str | None = attrs.field(default=None, validator=validators.mac)
     """Hardware address of the container's interface."""
     requested_mac: str | None = cnisdk.capability(
         "mac",
         arg="MAC",
         default=None,
-        validator=_validators.station,
+        validator=validators.mac,
         description="Hardware address the runtime asks for; wins over the key mac.",
     )
 
@@ -54,7 +54,7 @@ class Macvlan(cnisdk.Plugin[MacvlanConf]):
             mtu=cfg.mtu,
             bcqueuelen=cfg.bcqueuelen,
         )
-        return _interface.configured(op, made)
+        return op.configured(made)
 
     @on.delete
     def detach(self, op: cnisdk.Del[MacvlanConf]) -> None:
@@ -65,7 +65,7 @@ class Macvlan(cnisdk.Plugin[MacvlanConf]):
     @on.check
     def verify(self, op: cnisdk.Check[MacvlanConf]) -> None:
         """Compare the interface, its mode and its master with the configuration."""
-        link = _interface.verified(op, "macvlan")
+        link = op.verified("macvlan")
         wanted = op.config.mode or _MODES[0]
         if link.mode != wanted:
             raise errors.CniError(

@@ -5,8 +5,7 @@ from __future__ import annotations
 import attrs
 
 import cnisdk
-from cnisdk import errors, on
-from reference_plugins import _interface, _validators
+from cnisdk import errors, on, validators
 
 
 @cnisdk.config
@@ -20,7 +19,7 @@ class PtpConf(cnisdk.NetConf):
         validator=attrs.validators.optional(attrs.validators.in_(("nftables", "iptables"))),
     )
     """nftables or iptables; by default nftables where it is usable."""
-    mtu: int = attrs.field(default=0, validator=_validators.mtu)
+    mtu: int = attrs.field(default=0, validator=validators.mtu)
     """MTU in bytes of the veth pair; 0 for the kernel's default."""
 
 
@@ -31,7 +30,7 @@ class Ptp(cnisdk.Plugin[PtpConf]):
     def attach(self, op: cnisdk.Add[PtpConf]) -> cnisdk.Result:
         """Ask IPAM, make the veth pair, route between its ends."""
         cfg, res = op.config, op.result()
-        given = _interface.addresses(op)
+        given = op.ipam.add(needs_address=True)
         veth = op.host.add_veth(peer=op.ifname, into=op.netns, mtu=cfg.mtu)
         res.interface(veth.host)
         eth = res.interface(veth.peer)
@@ -56,7 +55,7 @@ class Ptp(cnisdk.Plugin[PtpConf]):
     def verify(self, op: cnisdk.Check[PtpConf]) -> None:
         """Compare both ends, the routes between them, and the rules with the result."""
         cfg = op.config
-        eth = _interface.verified(op, "veth", by_gateway=True, mtu=cfg.mtu)
+        eth = op.verified("veth", by_gateway=True, mtu=cfg.mtu)
         port = op.host.expect_peer(eth)
         made = op.prev_result.interface(port.name, "")
         if made is None:

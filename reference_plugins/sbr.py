@@ -10,10 +10,9 @@ import attrs
 import cnisdk
 from cnisdk import errors, on
 from reference_plugins import _source_routes
-from reference_plugins._claims import Claims
 
 
-_CLAIMS = Claims("sbr")
+_CLAIMS = cnisdk.Claims("sbr")
 _FIRST_TABLE = 100
 _KERNELS_TABLES = {253, 254, 255}
 

@@ -7,8 +7,7 @@ import os
 import attrs
 
 import cnisdk
-from cnisdk import errors, on
-from reference_plugins import _interface, _validators
+from cnisdk import errors, on, validators
 
 
 _SELINUX = "/sys/fs/selinux/enforce"
@@ -22,9 +21,9 @@ class TapConf(cnisdk.NetConf):
 
     multi_queue: bool = False
     """The device may be opened more than once, a queue each."""
-    mtu: int = attrs.field(default=0, validator=_validators.mtu)
+    mtu: int = attrs.field(default=0, validator=validators.mtu)
     """MTU in bytes; 0 for the kernel's default."""
-    mac: str | None = attrs.field(default=None, validator=_validators.station)
+    mac: str | None = attrs.field(default=None, validator=validators.mac)
     """Hardware address of the device."""
     owner: int | None = attrs.field(default=None, validator=_IDS)
     """User id that may open the device."""
@@ -32,13 +31,13 @@ class TapConf(cnisdk.NetConf):
     """Group id that may open the device."""
     selinux_context: str = ""
     """SELinux context of the device; without effect where SELinux is off, refused where it is on."""
-    bridge: str = attrs.field(default="", validator=_validators.device_or_nothing)
+    bridge: str = attrs.field(default="", validator=validators.optional_ifname)
     """Bridge in the container the device becomes a port of."""
     requested_mac: str | None = cnisdk.capability(
         "mac",
         arg="MAC",
         default=None,
-        validator=_validators.station,
+        validator=validators.mac,
         description="Hardware address the runtime asks for; wins over the key mac.",
     )
 
@@ -61,7 +60,7 @@ class Tap(cnisdk.Plugin[TapConf]):
             group=cfg.group,
             multi_queue=cfg.multi_queue,
         )
-        return _interface.configured(op, made, dad=False)  # who uses it is yet to come
+        return op.configured(made, dad=False)  # who uses it is yet to come
 
     @on.delete
     def detach(self, op: cnisdk.Del[TapConf]) -> None:
@@ -72,7 +71,7 @@ class Tap(cnisdk.Plugin[TapConf]):
     @on.check
     def verify(self, op: cnisdk.Check[TapConf]) -> None:
         """Compare the device, its owner and its bridge with the configuration (W-TAP-4)."""
-        cfg, link = op.config, _interface.verified(op, "tun")
+        cfg, link = op.config, op.verified("tun")
         for key, wanted, found in (
             ("owner", cfg.owner, link.owner),
             ("group", cfg.group, link.group),

@@ -8,8 +8,8 @@ from typing import Any
 import attrs
 
 import cnisdk
-from cnisdk import errors, on
-from reference_plugins import _originals, _sysctls, _validators
+from cnisdk import errors, on, validators
+from reference_plugins import _originals, _sysctls
 
 
 _DATA_DIR = "/run/cni/tuning"
@@ -40,11 +40,11 @@ class TuningConf(cnisdk.NetConf):
 
     sysctl: Mapping[str, str] = attrs.field(factory=dict[str, str], validator=_no_repetition)
     """Settings below net. and their values; IFNAME stands for the interface."""
-    mac: str | None = attrs.field(default=None, validator=_validators.station)
+    mac: str | None = attrs.field(default=None, validator=validators.mac)
     """Hardware address."""
     promisc: bool = cnisdk.key(default=False, arg="promisc")
     """Receive all packets."""
-    mtu: int = cnisdk.key(default=0, arg="mtu", validator=_validators.mtu)
+    mtu: int = cnisdk.key(default=0, arg="mtu", validator=validators.mtu)
     """MTU in bytes; 0 to leave it."""
     tx_queue_length: int | None = cnisdk.key("txQLen", default=None, arg="txQLen", validator=_queue)
     """Length of the transmit queue, in packets."""
@@ -56,7 +56,7 @@ class TuningConf(cnisdk.NetConf):
         "mac",
         arg="MAC",
         default=None,
-        validator=_validators.station,
+        validator=validators.mac,
         description="Hardware address; wins over the key mac.",
     )
     arg_sysctl: Mapping[str, str] | None = cnisdk.arg(

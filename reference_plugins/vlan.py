@@ -6,7 +6,7 @@ import attrs
 
 import cnisdk
 from cnisdk import errors, on
-from reference_plugins import _interface, _master
+from reference_plugins import _master
 
 
 _LARGEST_ID = 4094
@@ -43,7 +43,7 @@ class Vlan(cnisdk.Plugin[VlanConf]):
         made = _master.space(op).add_vlan(
             op.ifname, master=cfg.master, vlan_id=cfg.vlan_id or 0, into=op.netns, mtu=cfg.mtu
         )
-        return _interface.configured(op, made)
+        return op.configured(made)
 
     @on.delete
     def detach(self, op: cnisdk.Del[VlanConf]) -> None:
@@ -54,7 +54,7 @@ class Vlan(cnisdk.Plugin[VlanConf]):
     @on.check
     def verify(self, op: cnisdk.Check[VlanConf]) -> None:
         """Compare the interface, its VLAN id and its master with the configuration."""
-        cfg, link = op.config, _interface.verified(op, "vlan", mtu=op.config.mtu)
+        cfg, link = op.config, op.verified("vlan", mtu=op.config.mtu)
         if link.vlan_id != (cfg.vlan_id or 0):
             raise errors.CniError(
                 f'interface "{op.ifname}": VLAN id is {link.vlan_id}, not {cfg.vlan_id or 0}'

@@ -5,18 +5,16 @@ from __future__ import annotations
 import attrs
 
 import cnisdk
-from cnisdk import errors, on
-from reference_plugins import _validators
-from reference_plugins._claims import Claims
+from cnisdk import errors, on, validators
 
 
-_CLAIMS = Claims("vrf")
+_CLAIMS = cnisdk.Claims("vrf")
 
 
 def _vrf_name(instance: object, field: attrs.Attribute[str], value: str) -> None:
     if not value:
         raise ValueError("configuration is expected to have a valid vrf name")
-    _validators.device(instance, field, value)
+    validators.ifname(instance, field, value)
 
 
 @cnisdk.config

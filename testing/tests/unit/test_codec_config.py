@@ -289,6 +289,19 @@ def test_failing_converter_is_named() -> None:
         decode(Converting, {"level": 3})
 
 
+def test_a_key_a_subclass_has_no_use_for_is_not_read() -> None:
+    """A plugin that knows no addresses takes the field out of its constructor."""
+
+    @cnisdk.config
+    class Plain(cnisdk.NetConf):
+        """Without IPAM, whatever the configuration says."""
+
+        ipam: None = attrs.field(default=None, init=False)
+
+    assert decode(Plain, {"name": "n", "ipam": {"type": "host-local"}}).ipam is None
+    assert decode(Plain, {"name": "n", "ipam": "nonsense"}).name == "n"
+
+
 def test_ipam_section_without_type_is_no_ipam() -> None:
     """`"ipam": {}` is how layer-2 networks are written."""
     assert decode(Conf, {"ipam": {}}).ipam is None

@@ -1,4 +1,9 @@
-"""Validators of keys that several plugins have."""
+"""Validators for keys that many plugins have.
+
+    mtu: int = attrs.field(default=0, validator=cnisdk.validators.mtu)
+
+Each raises ValueError, which the caller of the plugin sees as an error of code 7 that names the key.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +24,7 @@ def mtu(_: object, _field: attrs.Attribute[Any], value: int) -> None:
         raise ValueError(f"must be 0 or {_SMALLEST_MTU} to 65535, got {value}")
 
 
-def device(
+def ifname(
     _: object, _field: attrs.Attribute[Any], value: str, *, longest: int = _NAME_BYTES
 ) -> None:
     """The name of an interface."""
@@ -31,19 +36,19 @@ def device(
         )
 
 
-def device_or_nothing(field: object, attribute: attrs.Attribute[Any], value: str) -> None:
+def optional_ifname(field: object, attribute: attrs.Attribute[Any], value: str) -> None:
     """The name of an interface, or "" for the default."""
     if value:
-        device(field, attribute, value)
+        ifname(field, attribute, value)
 
 
-def existing_device(field: object, attribute: attrs.Attribute[Any], value: str) -> None:
+def existing_ifname(field: object, attribute: attrs.Attribute[Any], value: str) -> None:
     """The name of an interface that is there, its alternative names included; or "" for none."""
     if value:
-        device(field, attribute, value, longest=_ALTERNATIVE_NAME_BYTES)
+        ifname(field, attribute, value, longest=_ALTERNATIVE_NAME_BYTES)
 
 
-def station(_: object, _field: attrs.Attribute[Any], value: str | None) -> None:
+def mac(_: object, _field: attrs.Attribute[Any], value: str | None) -> None:
     """A hardware address, or nothing."""
     digits = (value or "").translate({ord(each): None for each in ":-."})
     try:

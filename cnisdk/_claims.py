@@ -1,6 +1,6 @@
 """Whose interface a chained plugin has changed, so that a stranger's late DEL leaves it alone.
 
-What sbr and vrf change is inside the container, where nothing can carry an owner's name. A runtime that
+What such a plugin changes is inside the container, where nothing can carry an owner's name. A runtime that
 sends a DEL late may name a namespace, and an interface in it, that another container has by then
 (kubernetes#100648). A file for each attachment says which interface was its own.
 """
@@ -8,23 +8,36 @@ sends a DEL late may name a namespace, and an interface in it, that another cont
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
-import cnisdk
 from cnisdk import errors
+from cnisdk._names import Attachment
+from cnisdk._store._records import Store
+
+
+if TYPE_CHECKING:
+    from cnisdk._net import Link, Namespace
+    from cnisdk._operations import Add, Del, Gc
 
 
 @attrs.frozen
 class Claims:
-    """The interfaces one plugin has changed."""
+    """The interfaces one plugin has changed, for the chained plugins whose DEL changes them back.
+
+    Call `make` in ADD before the first change, `end` in DEL, `retain` in GC.
+    """
 
     plugin: str
     """Its type; names the directory of the files."""
 
-    def make(self, op: cnisdk.Add[Any]) -> None:
-        """Note that the interface is this attachment's; undone when ADD fails."""
+    def make(self, op: Add[Any]) -> None:
+        """Note that the interface CNI_IFNAME is this attachment's; undone when ADD fails.
+
+        Raises:
+            errors.CniError: there is no such interface (code 999).
+        """
         store, link = self._store(op), op.netns.expect_link(op.ifname)
         op.on_rollback(store.remove, op.attachment.key, op.deadline)
         try:
@@ -32,8 +45,12 @@ class Claims:
         except errors.IoFailure as failure:  # a full or read-only /run
             op.log.warning("not marked as this attachment's", link=op.ifname, reason=str(failure))
 
-    def end(self, op: cnisdk.Del[Any]) -> bool:
-        """Forget about it; whether the interface, if it is there, is not another attachment's."""
+    def end(self, op: Del[Any]) -> bool:
+        """Forget about this attachment.
+
+        Returns:
+            Whether DEL may change the interface: false when it is another attachment's by now.
+        """
         store, link = self._store(op), op.netns.link(op.ifname) if op.netns is not None else None
         try:
             if store.remove(op.attachment.key, op.deadline) or link is None or op.netns is None:
@@ -46,15 +63,15 @@ class Claims:
             each.data == identity and not each.is_from_earlier_boot for _, each in others
         )
 
-    def retain(self, op: cnisdk.Gc[Any]) -> None:
+    def retain(self, op: Gc[Any]) -> None:
         """Forget about all of this network but the valid attachments."""
-        network = cnisdk.Attachment(op.network.name, "", "").network_hash
+        network = Attachment(op.network.name, "", "").network_hash
         valid = [each.key for each in op.valid_attachments]
         self._store(op).retain(valid, op.deadline, prefix=network)
 
-    def _store(self, op: cnisdk.Add[Any] | cnisdk.Del[Any] | cnisdk.Gc[Any]) -> cnisdk.Store:
-        return cnisdk.Store(os.path.join(op.run_dir, self.plugin), log=op.log)
+    def _store(self, op: Add[Any] | Del[Any] | Gc[Any]) -> Store:
+        return Store(os.path.join(op.run_dir, self.plugin), log=op.log)
 
 
-def _identity(netns: cnisdk.Namespace, link: cnisdk.Link) -> dict[str, Any]:
+def _identity(netns: Namespace, link: Link) -> dict[str, Any]:
     return {"netns": netns.identity, "link": link.index}
