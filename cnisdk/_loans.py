@@ -88,11 +88,9 @@ class Loans:
         Raises:
             errors.CniError: the first failure, after all have been tried.
         """
-        network = Attachment(op.network.name, "", "").network_hash
-        valid, failures = {each.key for each in op.valid_attachments}, list[errors.CniError]()
-        store = self._store(op)
+        store, failures = self._store(op), list[errors.CniError]()
         for key, record in store.items():
-            if not key.startswith(network) or key in valid:
+            if not op.is_stale(key):
                 continue
             try:
                 _bring_back(op, record.data, None)

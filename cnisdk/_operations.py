@@ -10,14 +10,13 @@ from cnisdk import errors
 from cnisdk._config import NetConf
 from cnisdk._ipam import BY_INTERFACE, Delegate
 from cnisdk._locks import run_dir
-from cnisdk._names import parse_cni_args
+from cnisdk._names import Attachment, parse_cni_args
 from cnisdk._result import Interface, Result, ResultBuilder
 
 
 if TYPE_CHECKING:
     from cnisdk._deadline import Deadline
     from cnisdk._log import Log
-    from cnisdk._names import Attachment
     from cnisdk._net import Link, Namespace
     from cnisdk._rollback import Rollback
     from cnisdk._system import System
@@ -367,6 +366,16 @@ class Gc(Operation[_C]):
     def valid_attachments(self) -> frozenset[Attachment]:
         """The attachments that still exist (``cni.dev/valid-attachments``)."""
         return self._valid
+
+    def is_stale(self, key: str) -> bool:
+        """Whether an owner tag or an `Attachment.key` is of this network, and of no valid attachment."""
+        network, valid = self._hashes
+        return key.startswith(network) and key.partition(",")[0] not in valid
+
+    @cached_property
+    def _hashes(self) -> tuple[str, set[str]]:
+        network = Attachment(self._call.network_name, "", "").network_hash
+        return network, {each.key for each in self._valid}
 
 
 class Status(Operation[_C]):

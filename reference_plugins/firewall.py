@@ -120,14 +120,9 @@ class Firewall(cnisdk.ChainedPlugin[FirewallConf]):
     @on.gc
     def collect(self, op: cnisdk.Gc[FirewallConf]) -> None:
         """Remove what belongs to attachments that are not valid any more."""
-        network, valid = op.network.name, op.valid_attachments
-        prefix = cnisdk.Attachment(network, "", "").network_hash
-
-        def is_stale(tag: str) -> bool:
-            return tag.startswith(prefix) and not any(each.owns(tag) for each in valid)
-
         tables = _anywhere(op.config)
-        going = _let_go(op, tables, is_stale, set())
+        going = _let_go(op, tables, op.is_stale, set())
+        network, valid = op.network.name, op.valid_attachments
         op.host.retain_rules(network, valid, tables, also=plain_rules(going))
 
     @on.status

@@ -40,6 +40,30 @@ def test_check_gc_and_status_call_their_handlers(tmp_path: Path) -> None:
     assert seen == ["STATUS", "cni0"]
 
 
+def test_gc_tells_what_is_stale_by_tag_and_key(tmp_path: Path) -> None:
+    """What is of another network, or of nobody known, is not this GC's."""
+    stale: list[str] = []
+    tags = [
+        tag
+        for owner in (("net", "c1"), ("net", "c2"), ("other", "c2"))
+        for each in [cnisdk.Attachment(*owner, "eth0")]
+        for tag in (each.owner_tag, each.key)
+    ]
+
+    class Collector(toys.Toy):
+        """Looks through what it finds."""
+
+        @cnisdk.on.gc
+        def collect(self, op: cnisdk.Gc[cnisdk.NetConf]) -> None:
+            stale.extend(filter(op.is_stale, [*tags, "", "somebody's comment"]))
+
+    valid = [{"containerID": "c1", "ifname": "eth0"}]
+    served = serve(tmp_path, "GC", Collector, **{"cni.dev/valid-attachments": valid})
+
+    assert served.code == 0
+    assert stale == tags[2:4]
+
+
 @pytest.mark.parametrize("asked", ["0.4.0", "1.1.0"])
 def test_version_echoes_the_asked_version_and_calls_nothing(asked: str, tmp_path: Path) -> None:
     """T: VERSION prints JSON, calls nothing. W-LIB-4: Go ignores the caller's cniVersion."""
