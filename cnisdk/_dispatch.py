@@ -103,11 +103,15 @@ def _gc(spec: PluginSpec, call: Call) -> None:
     config, network, defect = _lenient_configuration(spec, call)
     operation: Gc[Any] = Gc(call, config, network, valid, defect=defect)
     failures = Failures(f"{spec.name} GC")
+    ipam = network.ipam if spec.kind == "interface" else None
+    by_interface = ipam is not None and ipam.type in BY_INTERFACE
+    if by_interface:
+        failures.collect(operation.ipam.gc)
     if "GC" in spec.handlers:
         failures.collect(lambda: spec.handlers["GC"](operation))
     if spec.kind == "interface":
         failures.collect(lambda: operation.host.retain_owned(call.network_name, valid))
-        if network.ipam is not None:
+        if ipam is not None and not by_interface:
             failures.collect(operation.ipam.gc)
     failures.raise_if_any()
 

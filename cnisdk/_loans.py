@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -56,6 +57,8 @@ class Loans:
         try:
             store.put(op.attachment.key, {**where, "link": lent.document()}, op.deadline)
         except errors.IoFailure as failure:  # the alias is what Go makes do with
+            if lent.addresses:
+                raise
             op.log.warning("only the name of the device will come back", reason=str(failure))
 
     def of(self, op: Check[Any]) -> LinkSettings | None:
@@ -77,7 +80,10 @@ class Loans:
         if record is not None:
             _bring_back(op, record.data, op.netns)
             store.remove(key, op.deadline)
-        elif op.netns is not None:
+            return
+        with suppress(errors.IoFailure):  # what a killed ADD has left
+            store.remove(key, op.deadline)
+        if op.netns is not None:
             lent = _by_alias(op.netns, op.ifname)
             if lent is not None and not _is_noted(store, op.netns, lent):
                 op.host.take_back(lent, out_of=op.netns)

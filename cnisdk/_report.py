@@ -76,6 +76,8 @@ def as_cni_error(failure: BaseException, plugin: str, verb: str) -> errors.CniEr
         return failure.error
     if isinstance(failure, KeyboardInterrupt):
         return errors.TryAgainLater(f"{verb} was interrupted")
+    if isinstance(failure, OSError) and errors.is_shortage(failure):
+        return errors.TryAgainLater(f"{plugin} {verb}: {failure}")
     try:
         text = f"{type(failure).__name__}: {failure}".removesuffix(": ")
     except Exception:  # noqa: BLE001  # an author's error may fail to say what it is

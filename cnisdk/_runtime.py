@@ -38,6 +38,8 @@ _UNDO_SHARE = 0.2
 """Part of an ADD's time that is kept for undoing it, so that both end before the caller loses patience."""
 _VERSION_PATIENCE = 2.0
 """Seconds to wait for a configuration that is only read for its version."""
+_SHORTEST_UNDO = 2.0
+"""Seconds; a caller in a hurry gets its answer later rather than with something left behind."""
 _LONGEST_UNDO = 10.0
 """Seconds; undoing more slowly than that is hanging."""
 
@@ -163,13 +165,21 @@ class _Invocation:
             try:
                 self._dispatch(call)
                 if self.output:
-                    stdout.write(self.output)
-                    stdout.flush()
+                    self._write(stdout)
                 self.done = True
             except BaseException as failure:
                 self._undo(failure)
                 raise
         self.rollback.clear()
+
+    def _write(self, stdout: BinaryIO) -> None:
+        try:
+            stdout.write(self.output)
+            stdout.flush()
+        except OSError as failure:
+            raise errors.IoFailure(
+                f"cannot write the result to standard output: {failure.strerror}"
+            ) from failure
 
     def _describe(self) -> bool:
         """Started by hand without CNI_COMMAND: say what this is, as the Go plugins do."""
@@ -246,8 +256,9 @@ class _Invocation:
 
     def _arm(self, seconds: float) -> None:
         if self.verb == "ADD":
-            self.undo_seconds = min(_LONGEST_UNDO, seconds * _UNDO_SHARE)
-            seconds -= self.undo_seconds
+            share = seconds * _UNDO_SHARE
+            self.undo_seconds = min(_LONGEST_UNDO, max(share, _SHORTEST_UNDO))
+            seconds -= min(share, self.undo_seconds)
         self.deadline = Deadline(seconds)
         self.watchdog(self.deadline)
 
@@ -299,7 +310,8 @@ class _Invocation:
     # ---- failure --------------------------------------------------------------------------------
 
     def _undo(self, failure: BaseException) -> None:
-        if len(self.rollback):
+        # What DEL and GC have removed must go, whatever else they fail at.
+        if self.verb == "ADD" and len(self.rollback):
             self.deadline.grant(self.undo_seconds)
             self.watchdog(self.deadline)
             self.rollback.run(failure)

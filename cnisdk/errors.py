@@ -22,6 +22,7 @@ Codes: CNI SPEC 1.1.0 section 5 "Error"; 8 and 999 follow the Go library.
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 
@@ -156,3 +157,25 @@ class DelegateError(CniError):
         super().__init__(msg, details=details)
         self.code = code
         self.delegate = delegate
+
+
+_SHORTAGES = frozenset(
+    {
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+        errno.ENOBUFS,
+        errno.ENOLCK,
+        errno.EAGAIN,
+        errno.EINTR,
+    }
+)
+
+
+def is_shortage(failure: OSError) -> bool:
+    """Whether the machine was short of something: descriptors, memory, buffers.
+
+    Such a failure says nothing about what was asked for. DEL and GC, which take what cannot be read as
+    gone, must not take that for it: raise `TryAgainLater`, and the runtime will ask again.
+    """
+    return failure.errno in _SHORTAGES

@@ -43,8 +43,12 @@ def expect_available(op: cnisdk.Status[Any]) -> None:
     if op.config.link_in_container:
         return
     try:
-        op.host.expect_link(op.config.master or op.host.default_interface())
+        master = op.host.expect_link(op.config.master or op.host.default_interface())
     except errors.CniError as failure:
         raise errors.PluginNotAvailable(
             f"master: {failure.msg}", details=failure.details
         ) from failure
+    if op.config.mtu > master.mtu:
+        raise errors.PluginNotAvailable(
+            f'mtu: {op.config.mtu} is more than the {master.mtu} of the master "{master.name}"'
+        )

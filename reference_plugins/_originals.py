@@ -11,7 +11,7 @@ from typing import Any
 import cnisdk
 
 
-_OWN = {"sysctl", "network", "index"}
+_OWN = {"sysctl", "network", "index", "shown"}
 """Keys that Go's files do not have."""
 
 
@@ -30,9 +30,12 @@ def first(
 
 
 def load(directory: str, attachment: cnisdk.Attachment) -> dict[str, Any] | None:
-    """What was saved; None when there is nothing that can be read."""
+    """What was saved for the attachment; None when there is nothing that can be read.
+
+    The names of Go's files do not tell networks apart.
+    """
     found = (file.read() for file in _files(directory, attachment))
-    return next((each for each in found if each is not None), None)
+    return next((each for each in found if each is not None and _is_of(attachment, each)), None)
 
 
 def save(directory: str, attachment: cnisdk.Attachment, originals: dict[str, Any]) -> None:
@@ -45,7 +48,8 @@ def save(directory: str, attachment: cnisdk.Attachment, originals: dict[str, Any
 def remove(directory: str, attachment: cnisdk.Attachment) -> None:
     """Forget the originals."""
     for file in _files(directory, attachment):
-        file.remove()
+        if _is_of(attachment, file.read() or {}):
+            file.remove()
 
 
 def retain(directory: str, network: str, valid: frozenset[cnisdk.Attachment]) -> None:
@@ -54,6 +58,11 @@ def retain(directory: str, network: str, valid: frozenset[cnisdk.Attachment]) ->
     for file in cnisdk.JsonFile.within(directory):
         if file not in kept and (file.read() or {}).get("network") == network:
             file.remove()
+
+
+def _is_of(attachment: cnisdk.Attachment, originals: dict[str, Any]) -> bool:
+    """Whether it may be the attachment's: Go's do not name the network."""
+    return bool(originals.get("network", attachment.network) == attachment.network)
 
 
 def _files(directory: str, attachment: cnisdk.Attachment) -> list[cnisdk.JsonFile]:

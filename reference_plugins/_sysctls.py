@@ -42,8 +42,11 @@ def refuse_forbidden(keys: Iterable[str]) -> None:
     """Compare with the node's list: one regular expression a line, anywhere in the key."""
     if not os.path.exists(_ALLOW_LIST):
         return
-    with open(_ALLOW_LIST, encoding="utf-8") as file:
-        allowed = [line.strip() for line in file if line.strip()]
+    try:
+        with open(_ALLOW_LIST, encoding="utf-8") as file:
+            allowed = [line.strip() for line in file if line.strip()]
+    except (OSError, ValueError) as failure:
+        raise errors.IoFailure(f"cannot read {_ALLOW_LIST}: {failure}") from failure
     for key in keys:
         if not any(_allows(pattern, key) for pattern in allowed):
             raise errors.InvalidConfig(

@@ -25,10 +25,10 @@ class Loopback(cnisdk.Plugin[LoopbackConf]):
     def attach(self, op: cnisdk.Add[LoopbackConf]) -> cnisdk.Result:
         """Set lo up; the interface is always lo, whatever CNI_IFNAME says."""
         if not op.netns.expect_link(_LO).up:
-            # The tag says on whose behalf lo is up, so that DEL does not take it from others.
-            op.netns.set_alias(_LO, op.attachment.owner_tag)
             before = op.netns.addresses(_LO)
             op.on_rollback(self._take_down, op.netns, op.attachment, before)
+            # The tag says on whose behalf lo is up, so that DEL does not take it from others.
+            op.netns.set_alias(_LO, op.attachment.owner_tag)
             op.netns.set_up(_LO)
         addresses = op.netns.addresses(_LO)
         for address in addresses:

@@ -15,6 +15,8 @@ from reference_plugins import _source_routes
 _CLAIMS = cnisdk.Claims("sbr")
 _FIRST_TABLE = 100
 _KERNELS_TABLES = {253, 254, 255}
+_MAINS_PRIORITY = 32766
+"""What comes later than the main table's rule decides nothing."""
 
 
 def _at_most_one_of_a_family(_: object, _field: object, value: tuple[str, ...]) -> None:
@@ -109,7 +111,7 @@ class Sbr(cnisdk.ChainedPlugin[SbrConf]):
         wanted: list[cnisdk.KernelRoute] = []
         for ip in _ips(prev, op.ifname):
             found = _rules_of(rules, [ip.address.ip], cfg.table)
-            if not found:
+            if not any(each.priority < _MAINS_PRIORITY for each in found):
                 table = f"table {cfg.table}" if cfg.table else "a table of its own"
                 raise errors.CniError(
                     f"the policy rule from {ip.address.ip} to {table} is missing in {op.netns}"

@@ -10,6 +10,7 @@ import cnisdk
 from cnisdk import errors, on, validators
 
 
+_TUN = "/dev/net/tun"
 _SELINUX = "/sys/fs/selinux/enforce"
 """Is there where SELinux is on (selinuxfs)."""
 _IDS = attrs.validators.optional([attrs.validators.ge(0), attrs.validators.lt(2**32)])
@@ -85,6 +86,10 @@ class Tap(cnisdk.Plugin[TapConf]):
     def ready(self, op: cnisdk.Status[TapConf]) -> None:
         """Refuse what no ADD could do."""
         _refuse_selinux(op.config)
+        if not os.path.exists(_TUN):
+            raise errors.PluginNotAvailable(
+                f"{_TUN} is not there", details="load the kernel module tun: modprobe tun"
+            )
 
 
 def _refuse_selinux(cfg: TapConf) -> None:

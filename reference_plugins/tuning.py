@@ -107,6 +107,9 @@ class Tuning(cnisdk.ChainedPlugin[TuningConf]):
         _originals.save(cfg.data_dir, op.attachment, saved)
         for path, value in settings.items():
             op.netns.set_sysctl(path, value)
+        shown = {path: op.netns.readable_sysctl(path) for path in settings}
+        if shown != settings:
+            _originals.save(cfg.data_dir, op.attachment, {**saved, "shown": shown})
         _apply(op.netns, op.ifname, wanted)
         return _with_changes(op, wanted)
 
@@ -119,6 +122,8 @@ class Tuning(cnisdk.ChainedPlugin[TuningConf]):
         if op.netns is not None and saved and saved.get("index", index) == index:
             try:
                 _restore(op.netns, op.ifname, saved)
+            except errors.TryAgainLater:
+                raise
             except errors.CniError as failure:
                 op.log.warning("not restored", interface=op.ifname, reason=str(failure))
         _originals.remove(directory, op.attachment)
@@ -126,9 +131,12 @@ class Tuning(cnisdk.ChainedPlugin[TuningConf]):
     @on.check
     def verify(self, op: cnisdk.Check[TuningConf]) -> None:
         """Compare sysctls and attributes with the configuration."""
+        saved = _originals.load(op.config.data_dir, op.attachment) or {}
         for path, wanted in _sysctls.by_path(op.config.sysctls, op.ifname).items():
             found = op.netns.readable_sysctl(path)
-            if found is not None and not _sysctls.is_same(found, wanted):
+            # Numbers and lists have forms that the kernel rewrites in its own.
+            good = found in {None, saved.get("shown", {}).get(path)}
+            if not good and not _sysctls.is_same(found or "", wanted):
                 raise errors.CniError(
                     f'Error: Tuning configured sysctl {path} is "{found}", not "{wanted}"'
                 )

@@ -11,22 +11,23 @@ from cnisdk import errors, on, validators
 _CLAIMS = cnisdk.Claims("vrf")
 
 
-def _vrf_name(instance: object, field: attrs.Attribute[str], value: str) -> None:
-    if not value:
-        raise ValueError("configuration is expected to have a valid vrf name")
-    validators.ifname(instance, field, value)
-
-
 @cnisdk.config
 class VrfConf(cnisdk.NetConf):
     """Configuration of the vrf plugin."""
 
-    vrf_name: str = cnisdk.key("vrfname", default="", validator=_vrf_name)
+    vrf_name: str = cnisdk.key("vrfname", default="", validator=validators.optional_ifname)
     """The VRF; made when it is absent, removed with its last interface."""
     table: int = attrs.field(
         default=0, validator=[attrs.validators.ge(0), attrs.validators.lt(2**32)]
     )
     """Routing table of the VRF; 0 for a free one."""
+
+    @property
+    def vrf(self) -> str:
+        """The VRF; all verbs but DEL have to know it."""
+        if not self.vrf_name:
+            raise errors.InvalidConfig("configuration is expected to have a valid vrf name")
+        return self.vrf_name
 
 
 class Vrf(cnisdk.ChainedPlugin[VrfConf], supported_versions=cnisdk.versions.ALL[3:]):
@@ -35,9 +36,10 @@ class Vrf(cnisdk.ChainedPlugin[VrfConf], supported_versions=cnisdk.versions.ALL[
     @on.add
     def attach(self, op: cnisdk.ChainedAdd[VrfConf]) -> cnisdk.Result:
         """Make the VRF, move the interface and its routes into it."""
+        vrf = op.config.vrf
         _CLAIMS.make(op)
         with op.netns.exclusively():
-            op.netns.join_vrf(op.ifname, op.config.vrf_name, table=op.config.table)
+            op.netns.join_vrf(op.ifname, vrf, table=op.config.table)
         return op.prev_result
 
     @on.delete
@@ -51,7 +53,7 @@ class Vrf(cnisdk.ChainedPlugin[VrfConf], supported_versions=cnisdk.versions.ALL[
     def verify(self, op: cnisdk.Check[VrfConf]) -> None:
         """Compare VRF, table and interface with the configuration, addresses and routes with prevResult."""
         cfg = op.config
-        vrf = op.netns.expect_link(cfg.vrf_name, kind="vrf", up=True)
+        vrf = op.netns.expect_link(cfg.vrf, kind="vrf", up=True)
         if cfg.table and cfg.table != vrf.vrf_table:
             raise errors.CniError(
                 f"VRF {vrf.name} in {op.netns} has the routing table {vrf.vrf_table}, not {cfg.table}"
@@ -69,6 +71,7 @@ class Vrf(cnisdk.ChainedPlugin[VrfConf], supported_versions=cnisdk.versions.ALL[
     @on.status
     def ready(self, op: cnisdk.Status[VrfConf]) -> None:
         """Answer 50 when the kernel has no VRFs."""
+        _ = op.config.vrf
         problem = op.host.vrf_problem()
         if problem:
             raise errors.PluginNotAvailable(problem)

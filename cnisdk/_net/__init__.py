@@ -62,14 +62,16 @@ def open_namespace(
 
     Raises:
         errors.InvalidNetns: the path is missing or names no network namespace (code 8).
+        errors.TryAgainLater: the machine was short of something (code 11).
     """
     try:
         # O_NONBLOCK: opening a FIFO somebody left there must not hang.
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (OSError, ValueError) as failure:
-        raise errors.InvalidNetns(
-            f'CNI_NETNS: cannot open network namespace "{path}": {failure}'
-        ) from None
+        told = f'CNI_NETNS: cannot open network namespace "{path}": {failure}'
+        if isinstance(failure, OSError) and errors.is_shortage(failure):
+            raise errors.TryAgainLater(told) from None  # DEL must not take it for gone
+        raise errors.InvalidNetns(told) from None
     try:
         kind = fcntl.ioctl(fd, _NS_GET_NSTYPE)
     except OSError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cnisdk import errors
@@ -137,8 +136,10 @@ class DeviceVerbs(LinkVerbs, AddressVerbs, RoutingVerbs):
             )
         with self._named(f'interface "{lent.name}"'):
             into = None if out_of is None else self.kernel
-            space.kernel.change_link(link.index, name=lent.name, alias=lent.alias, into=into)
+            space.kernel.change_link(link.index, name=lent.name, into=into)
             self._make_like(lent)
+            # Last: by the alias another try finds the link, should this one end half-way.
+            self.kernel.change_link(self.expect_link(lent.name).index, alias=lent.alias)
         return True
 
     def lent_link(self, lent: LinkSettings) -> Link | None:
@@ -171,5 +172,9 @@ class DeviceVerbs(LinkVerbs, AddressVerbs, RoutingVerbs):
             self.kernel.configure(link.index, addresses=missing, routes=[], up=False, dad=False)
         if lent.up:
             # What other links had to do with a route may have changed meanwhile.
-            with suppress(errors.CniError):
+            try:
                 self._change_routes(lent.name, [*lent.routes, *self.routes(lent.name)])
+            except errors.TryAgainLater:
+                raise
+            except errors.CniError:
+                pass

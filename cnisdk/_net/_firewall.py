@@ -295,9 +295,16 @@ class KernelFirewall(KernelRules):
         return self._open_wire
 
     def _wire_if_any(self) -> Wire | None:
+        """The socket to nf_tables; None in a kernel without.
+
+        Raises:
+            errors.TryAgainLater: the machine was short of something: there may be rules all the same.
+        """
         try:
             return self._wire()
-        except OSError:
+        except OSError as failure:
+            if errors.is_shortage(failure):
+                raise errors.TryAgainLater(f"cannot ask nf_tables: {failure.strerror}") from failure
             return None
 
     @contextmanager

@@ -130,6 +130,15 @@ class IptablesMasquerade:
                             f'"{" ".join(wanted)}" is missing from chain {place}',
                             details=f"expected in table nat, for {attachment}",
                         )
+                accepted, masqueraded = (
+                    min(inner.index(each) for each in (what, (source, *what)) if each in inner)
+                    for what in (accept, masquerade)
+                )
+                if masqueraded < accepted:
+                    raise errors.CniError(
+                        f"masquerading of {address.ip}: in chain {chain} the iptables rule "
+                        f'"{" ".join(accept)}" comes too late'
+                    )
 
     def _read(self, version: int, text: str) -> list[WireRule]:
         return self.wire.rules(_FAMILY[version], "nat", containing=text) if self.wire else []

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from cnisdk import errors
+from cnisdk._net._child import answer_of
 from cnisdk._net._nft_wire import Wire
 from cnisdk._net._programs import Finished, find_program, run_program
 from cnisdk._net._setns import entered
@@ -148,9 +149,8 @@ def _load(name: str) -> ctypes.CDLL | None:
         library = ctypes.CDLL(name)
         library.nft_ctx_new.restype = ctypes.c_void_p
         library.nft_ctx_new.argtypes = [ctypes.c_uint32]
-        for function in ("nft_ctx_buffer_output", "nft_ctx_buffer_error", "nft_ctx_free"):
+        for function in ("nft_ctx_buffer_output", "nft_ctx_buffer_error"):
             getattr(library, function).argtypes = [ctypes.c_void_p]
-        library.nft_ctx_free.restype = None
         for function in ("nft_ctx_get_output_buffer", "nft_ctx_get_error_buffer"):
             getattr(library, function).argtypes = [ctypes.c_void_p]
             getattr(library, function).restype = ctypes.c_char_p
@@ -167,22 +167,28 @@ def _load(name: str) -> ctypes.CDLL | None:
 def _by_library(
     library: ctypes.CDLL, document: str, netns_fd: int | None, *, dry_run: bool, text: bool
 ) -> Finished:
-    # The context's socket belongs to the namespace it was made in.
-    with entered(netns_fd):
+    """Where it gets no socket or no memory the library ends the process: so that is a child.
+
+    Its socket belongs to the namespace it was made in, and so does the child.
+    """
+
+    def work() -> bytes:
         context = library.nft_ctx_new(0)
-        if not context:
-            return Finished(1, "", "libnftables gave no context")
-        try:
-            library.nft_ctx_buffer_output(context)
-            library.nft_ctx_buffer_error(context)
-            library.nft_ctx_output_set_flags(context, 0 if text else _JSON_OUTPUT)
-            library.nft_ctx_set_dry_run(context, dry_run)
-            status = library.nft_run_cmd_from_buffer(context, document.encode())
-            output = library.nft_ctx_get_output_buffer(context) or b""
-            complaint = library.nft_ctx_get_error_buffer(context) or b""
-        finally:
-            library.nft_ctx_free(context)
-    return Finished(status, output.decode(), complaint.decode(errors="replace"))
+        library.nft_ctx_buffer_output(context)
+        library.nft_ctx_buffer_error(context)
+        library.nft_ctx_output_set_flags(context, 0 if text else _JSON_OUTPUT)
+        library.nft_ctx_set_dry_run(context, dry_run)
+        status = library.nft_run_cmd_from_buffer(context, document.encode())
+        output = library.nft_ctx_get_output_buffer(context) or b""
+        complaint = library.nft_ctx_get_error_buffer(context) or b""
+        return b"\0".join((str(status).encode(), output, complaint))
+
+    with entered(netns_fd):
+        answer = answer_of(work)
+    if answer is None:
+        return Finished(1, "", "libnftables has given up; is there memory, are there descriptors?")
+    status, output, complaint = answer.split(b"\0")
+    return Finished(int(status), output.decode(), complaint.decode(errors="replace"))
 
 
 def _one_line(complaint: str) -> str:

@@ -9,6 +9,7 @@ import attrs
 
 from cnisdk import errors
 from cnisdk._deadline import Deadline
+from cnisdk._net._child import die_with
 from cnisdk._net._setns import entered
 
 
@@ -56,6 +57,7 @@ def run_program(
     deadline = deadline or Deadline()
     program = arguments[0]
     timeout = min(deadline.remaining(), _LONGEST_TIMEOUT)
+    parent = os.getpid()
     try:
         # The child is born in the namespace this thread is in.
         with entered(netns_fd):
@@ -66,6 +68,8 @@ def run_program(
                 stderr=subprocess.PIPE,
                 env={"PATH": _USUAL_PLACES, "LC_ALL": "C"},
                 text=True,
+                # iptables waits for its lock: what comes after a kill and the DEL after that would stay.
+                preexec_fn=lambda: die_with(parent),  # noqa: PLW1509  # one thread
             )
     except OSError as failure:
         raise errors.CniError(f"could not run {program}: {failure.strerror}") from failure

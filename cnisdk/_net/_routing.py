@@ -164,10 +164,14 @@ class RoutingVerbs(Space):
 
         Args:
             name: The link; it may have gone.
-            vrf: The VRF; it may have gone.
+            vrf: The VRF; it may have gone. "" for the one the link is in.
         """
         with self._named(f'VRF "{vrf}" in {self}'):
-            found, link = self.kernel.link(vrf), self.kernel.link(name)
+            link = self.kernel.link(name)
+            if not vrf:
+                found = self.kernel.link_by_index(link.master) if link and link.master else None
+            else:
+                found = self.kernel.link(vrf)
             if found is None or found.kind != "vrf":
                 return
             # W-VRF-1: never out of something else.
@@ -176,7 +180,7 @@ class RoutingVerbs(Space):
                 self.kernel.change_link(link.index, master=0)
                 moved = _in_table(routes, found.vrf_table, MAIN_TABLE)
                 self._restore_what_is_lost(link, addresses, moved)
-            self._remove_unused_vrf(vrf)
+            self._remove_unused_vrf(found.name)
 
     def _remove_unused_vrf(self, name: str) -> None:
         found = self.kernel.link(name)

@@ -7,6 +7,7 @@ iptables-legacy does, where its table is in use.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import attrs
@@ -114,9 +115,7 @@ class IptablesRules:
         other = self._legacy(table, "save")
         if other and not {*table.chains, *table.own_chains} <= here.chains:
             here = self.save(other, table)
-        wanted = [
-            (each, _normal(_line(each))) for each in (*table.shared, *complete(table, attachment))
-        ]
+        wanted = [(each, _normal(_line(each))) for each in _laid_out(table, attachment)]
         problem = _difference(table, attachment, here, wanted)
         if problem:
             # The words may differ where the rules do not: have iptables say how it writes them.
@@ -230,6 +229,14 @@ def _script(table: RuleTable, attachment: Attachment, saved: Saved, also: Also |
     ]
 
 
+def _laid_out(table: RuleTable, attachment: Attachment) -> list[Rule]:
+    """The rules in the order they have where there are no others."""
+    result: list[Rule] = []
+    for rule in (*table.shared, *complete(table, attachment)):
+        result.insert(0 if rule.first else len(result), rule)
+    return result
+
+
 def _line(rule: Rule) -> str:
     comment = ""
     if rule.comment:
@@ -286,6 +293,22 @@ def _difference(
                     f"not found in table {table.name}"
                 )
             rest.remove(form)
+        if late := _out_of_order(table, found, needed):
+            return f"rule {late.text} in chain {chain} of table {table.name} comes too late"
         if chain in table.own_chains and (rest or found != [form for _, form in needed]):
             return f"chain {chain} of table {table.name} is not as ADD left it"
     return ""
+
+
+def _out_of_order(
+    table: RuleTable, found: Sequence[Normal], needed: Sequence[tuple[Rule, Normal]]
+) -> Rule | None:
+    """The first rule that comes after one it should come before, where one of the two is shared.
+
+    Who accepts first has decided: what isolates, or is the administrator's, must not come after that.
+    """
+    shared = {_normal(_line(rule)) for rule in table.shared}
+    for (rule, form), (_, later) in combinations(needed, 2):
+        if (form in shared or later in shared) and found.index(form) > found.index(later):
+            return rule
+    return None

@@ -6,6 +6,7 @@ import re
 import struct
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import attrs
@@ -315,6 +316,7 @@ def _compare(wire: Wire, apart: Wire, attachment: Attachment, table: RuleTable) 
             ]
             shared = [rule for rule in wanted if rule not in expected]
             _require(where, shared, [r for r in here if r not in mine], exactly=False)
+            _require_order(where, wanted, here, shared)
             here, wanted = mine, expected
         _require(where, wanted, here, exactly=True)
 
@@ -342,6 +344,25 @@ def _require(
         raise errors.CniError(
             f'chain {more.found.chain} of {where} has a rule "{text}" that is not ADD\'s'
         )
+
+
+def _require_order(
+    where: str, wanted: Sequence[NftRule], here: Sequence[NftRule], shared: Sequence[NftRule]
+) -> None:
+    """Raise an error when one of the attachment's rules and a shared one have changed places."""
+    found = [_form(each.wire.expressions) for each in here]
+    forms = {id(rule): _form(rule.wire.expressions) for rule in wanted}
+    for rule, later in combinations(wanted, 2):
+        if (rule in shared) == (later in shared) or not {forms[id(rule)], forms[id(later)]} <= {
+            *found
+        }:
+            continue
+        if found.index(forms[id(rule)]) > found.index(forms[id(later)]):
+            raise errors.CniError(
+                f'chain {rule.found.chain} of {where}: the rule "{" ".join(rule.found.text)}" comes '
+                f'after "{" ".join(later.found.text)}"',
+                details="`nft list ruleset` shows the rules as they are",
+            )
 
 
 def _form(expressions: bytes) -> tuple[tuple[bytes, bytes], ...]:

@@ -1,9 +1,10 @@
-"""Entering a network namespace for a moment."""
+"""Entering a network namespace for a moment, and coming back."""
 
 from __future__ import annotations
 
 import errno
 import os
+from _thread import get_ident
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import cache
@@ -11,6 +12,9 @@ from typing import Any
 
 
 _CLONE_NEWNET = 0x40000000
+_TRIES = 3
+_lost: dict[int, int] = {}
+"""Threads that the kernel has not let come home, and where that is."""
 
 
 @contextmanager
@@ -18,21 +22,41 @@ def entered(fd: int | None) -> Generator[None]:
     """Run a block in another network namespace; the calling thread comes back whatever happens.
 
     Args:
-        fd: The namespace; None to stay.
+        fd: The namespace; None to stay at home.
+
+    Raises:
+        OSError: no way in, or none back. Whoever goes on in spite of that cannot mistake the other
+            namespace for its own: the next block begins with another try to come home.
     """
+    if (home := _lost.get(get_ident())) is not None:
+        _come_home(home)
     if fd is None:
         yield
         return
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    home = _here()
     try:
-        try:
-            # Inside: a signal that comes as the call returns must not leave us there.
-            _setns(fd)
-            yield
-        finally:
-            _setns(home)
+        # Inside: a signal that comes as the call returns must not leave us there.
+        _setns(fd)
+        yield
     finally:
-        os.close(home)
+        _come_home(home)
+
+
+def _here() -> int:
+    return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _come_home(home: int) -> None:
+    for left in reversed(range(_TRIES)):
+        try:
+            _setns(home)
+            break
+        except OSError:
+            if not left:
+                _lost[get_ident()] = home
+                raise
+    _lost.pop(get_ident(), None)
+    os.close(home)
 
 
 @contextmanager
@@ -42,15 +66,13 @@ def scratch() -> Generator[int]:
     Raises:
         OSError: no right to make one.
     """
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    with entered(None):
+        home = _here()
     try:
-        try:
-            _libc("unshare", _CLONE_NEWNET)
-            fd = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        finally:
-            _setns(home)
+        libc("unshare", _CLONE_NEWNET)
+        fd = _here()
     finally:
-        os.close(home)
+        _come_home(home)
     try:
         yield fd
     finally:
@@ -64,7 +86,7 @@ def _setns(fd: int) -> None:
     if setns is not None:  # Python 3.12
         setns(fd, _CLONE_NEWNET)
         return
-    _libc("setns", fd, _CLONE_NEWNET)
+    libc("setns", fd, _CLONE_NEWNET)
 
 
 @cache
@@ -75,10 +97,15 @@ def _library() -> Any:
     return ctypes.CDLL(None, use_errno=True)
 
 
-def _libc(function: str, *arguments: int) -> None:
-    libc = _library()
+def libc(function: str, *arguments: int) -> None:
+    """Call a function of the C library that returns 0, or -1 and errno.
+
+    Raises:
+        OSError: it failed.
+    """
+    library = _library()
     import ctypes  # noqa: PLC0415  # see above
 
-    if getattr(libc, function)(*arguments) != 0:
+    if getattr(library, function)(*arguments) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{function}: {os.strerror(number)}")

@@ -164,10 +164,13 @@ class Space:
         Raises:
             errors.InvalidConfig: the kernel has no such setting (code 7).
         """
-        try:
-            value = self.kernel.sysctl(_sysctl_path(name))
-        except OSError:
-            return None
+        with self._named(f"sysctl {name}"):
+            try:
+                value = self.kernel.sysctl(_sysctl_path(name))
+            except OSError as failure:
+                if errors.is_shortage(failure):
+                    raise
+                return None
         if value is None:
             raise self._no_sysctl(name)
         return value
@@ -188,14 +191,16 @@ class Space:
             try:
                 if not self._is_set(path, value):
                     self.kernel.set_sysctl(path, value)
-            except OSError:
-                if required:
+            except OSError as failure:
+                if required or errors.is_shortage(failure):
                     raise
 
     def _is_set(self, path: str, value: str) -> bool:
         try:
             return self.kernel.sysctl(path) == value
-        except OSError:
+        except OSError as failure:
+            if errors.is_shortage(failure):
+                raise
             return False  # some can only be written
 
     @property
@@ -216,6 +221,8 @@ class Space:
             raise errors.TryAgainLater(f"{what}: the kernel did not answer") from failure
         except OSError as failure:
             text = failure.strerror or str(failure)
+            if errors.is_shortage(failure):
+                raise errors.TryAgainLater(f"{what}: {text}") from failure
             name = errno.errorcode.get(failure.errno or 0, "")
             hint = "; the plugin needs CAP_NET_ADMIN" if failure.errno == errno.EPERM else ""
             raise errors.CniError(f"{what}: {text}", details=f"{name}{hint}") from failure

@@ -191,6 +191,8 @@ def expect(
         found = [rule.text for rule in here if not attachment.owns(rule.comment)]
         if place == chain and tagged and len(found) == len(here):
             wanted.append((f"return, with the comment {attachment.owner_tag}",))
+        if place == chain and here and attachment.owns(here[0].comment):
+            found.insert(0, here[0].text)  # the tag's rule ends the chain
         if found != wanted:
             raise errors.CniError(
                 f"MAC spoof check of {ifname}: chain {place} should have "

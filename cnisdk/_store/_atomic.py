@@ -22,7 +22,10 @@ _NO_UNNAMED_FILES = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, err
 
 @contextmanager
 def naming(what: str) -> Generator[None]:
-    """Turn an `OSError` into `errors.IoFailure` (code 5) whose message starts with ``what``."""
+    """Turn an `OSError` into `errors.IoFailure` (code 5) whose message starts with ``what``.
+
+    A shortage becomes `errors.TryAgainLater` (code 11).
+    """
     try:
         yield
     except OSError as failure:
@@ -34,7 +37,8 @@ def naming(what: str) -> Generator[None]:
             errno.EROFS: "the filesystem is mounted read-only",
         }.get(failure.errno or 0, "")
         reason = failure.strerror or str(failure)
-        raise errors.IoFailure(f"{what}: {reason}", details=hint) from failure
+        kind = errors.TryAgainLater if errors.is_shortage(failure) else errors.IoFailure
+        raise kind(f"{what}: {reason}", details=hint) from failure
 
 
 def open_directory(path: str, *, create_mode: int | None = None) -> int:

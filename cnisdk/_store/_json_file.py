@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import attrs
 
-from cnisdk import _directories
+from cnisdk import _directories, errors
 from cnisdk._store import _atomic
 
 
@@ -41,11 +41,20 @@ class JsonFile:
         return [JsonFile(os.path.join(directory, n)) for n in sorted(names) if n.endswith(_SUFFIX)]
 
     def read(self) -> dict[str, Any] | None:
-        """The object; None when there is no file, or none that can be read."""
+        """The object; None when there is no file, or none that can be read.
+
+        Raises:
+            errors.TryAgainLater: the machine was short of something (code 11).
+        """
         try:
             with open(self.path, encoding="utf-8") as file:
                 found = json.load(file)
-        except (OSError, ValueError, RecursionError):
+        except OSError as failure:
+            if errors.is_shortage(failure):
+                with _atomic.naming(f"cannot read {self.path}"):
+                    raise
+            return None
+        except (ValueError, RecursionError):
             return None
         return cast("dict[str, Any]", found) if isinstance(found, dict) else None
 

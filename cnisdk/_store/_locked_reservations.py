@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import os
 import stat
@@ -250,10 +251,16 @@ class LockedReservations:
         owners |= {(each.container_id, "") for each in valid}
         kept: dict[tuple[str, str], list[str]] = {}
         released: list[str] = []
+        unread: OSError | None = None
         for name in os.listdir(self._fd):
             if as_address(name) is None:
                 continue
-            owner = self._owner(name)
+            try:
+                owner = self._read_owner(name)
+            except OSError as failure:  # may be a valid attachment's
+                self._warn("cannot read", address=name, reason=str(failure))
+                unread = failure
+                continue
             if owner in owners:
                 kept.setdefault(owner, []).append(name)
                 continue
@@ -266,9 +273,13 @@ class LockedReservations:
                 continue
             released.append(name)
         self._remove_scratch()
-        self._index.rebuild(kept)
-        self._complete = True
-        return self._released(released)
+        if unread is None:
+            self._index.rebuild(kept)
+            self._complete = True
+        given_back = self._released(released)
+        if unread is not None:
+            raise unread
+        return given_back
 
     # ---- inside ---------------------------------------------------------------------------------
 
@@ -296,9 +307,20 @@ class LockedReservations:
 
     def _owner(self, name: str) -> tuple[str, str] | None:
         try:
+            return self._read_owner(name)
+        except OSError as failure:
+            if errors.is_shortage(failure):
+                raise
+            return None
+
+    def _read_owner(self, name: str) -> tuple[str, str] | None:
+        """Who holds a reservation; None for a damaged one."""
+        try:
             return parse_owner(_atomic.read(self._fd, name, 4096) or b"")
-        except OSError:
-            return None  # a directory or symbolic link in the place of a reservation
+        except OSError as failure:
+            if failure.errno in {errno.ELOOP, errno.EISDIR}:
+                return None  # a directory or symbolic link in the place of a reservation
+            raise
 
     def _search(self, at_most: int | None) -> None:
         """Read the reservations and bring the index up to date; not when there are too many."""

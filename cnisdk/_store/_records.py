@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -184,6 +185,8 @@ class Store:
         except (ValueError, LookupError, TypeError, RecursionError) as failure:
             reason = str(failure)
         except OSError as failure:
+            if failure.errno not in {errno.ELOOP, errno.EISDIR}:
+                raise
             reason = failure.strerror or str(failure)
         self._quarantine(fd, name, reason)
         return None

@@ -22,6 +22,7 @@ RuleMessage = rule_message()
 _NEWRULE, _DELRULE, _GETRULE = 32, 33, 34
 _LOOK_UP = 1
 _PLAIN = {"FRA_SRC", "FRA_TABLE", "FRA_PRIORITY", "FRA_PROTOCOL", "FRA_PAD"}
+_INVERTED = 2  # FIB_RULE_INVERT
 _NO_SUPPRESSION = 0xFFFFFFFF
 
 
@@ -53,7 +54,7 @@ def rule(data: bytes) -> PolicyRule | None:
         table=message.get_attr("FRA_TABLE") or message["table"],
         version=4 if message["family"] == FAMILY[4] else 6,
         priority=message.get_attr("FRA_PRIORITY") or 0,
-        other=bool(other or message["tos"]),
+        other=bool(other or message["tos"] or message["flags"] & _INVERTED),
     )
 
 

@@ -247,6 +247,26 @@ def test_release_is_unicast_from_the_leased_address(dnsmasq: Site) -> None:
     assert b"\x36\x04" + socket.inet_aton("10.66.0.1") in frame
 
 
+@pytest.mark.parametrize("kind", ["bridge", "macvlan"])
+def test_gc_gives_stale_leases_back(dnsmasq: Site, kind: str) -> None:
+    """RELEASE goes through the interface, so that it has to come before the interface goes."""
+    dnsmasq.serve()
+    dnsmasq.daemon()
+    machine, container = dnsmasq.machine, dnsmasq.machine.container()
+    cfg = dnsmasq.conf()
+    if kind == "macvlan":
+        machine.host.ip("link set br0 up")
+        cfg |= {"type": "macvlan", "master": "br0"}
+        del cfg["bridge"]
+    result = machine.add(cfg, container)
+    assert dnsmasq.leased() == {address_of(result)}
+
+    machine.gc(cfg)
+
+    assert dnsmasq.server_log().count("DHCPRELEASE") == 1
+    assert dnsmasq.leased() == set()
+
+
 def test_check_misses_the_record(dnsmasq: Site) -> None:
     """Without it, a restart would lose the lease."""
     dnsmasq.serve()

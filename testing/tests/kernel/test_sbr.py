@@ -360,3 +360,15 @@ def test_check_of_bridge_passes_after_sbr(
 def test_status(machine: Machine) -> None:
     assert machine.call("STATUS", conf("1.1.0")).code == 0
     machine.gc(conf())
+
+
+@pytest.mark.parametrize(
+    "change", ["not from 192.168.1.209 table 100", "from 192.168.1.209 table 100 pref 40000"]
+)
+def test_rules_that_decide_something_else(machine: Machine, net1: Netns, change: str) -> None:
+    """Inverted, or behind the main table's, a rule of the same words has another effect."""
+    result = machine.add(conf(), net1, ifname="net1", prev=prev(net1))
+    net1.ip("rule del from 192.168.1.209 table 100")
+    net1.ip(f"rule add {change}")
+
+    assert "policy rule" in machine.call("CHECK", conf(), net1, ifname="net1", prev=result).error

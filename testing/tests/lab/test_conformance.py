@@ -19,7 +19,9 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 SELECTED = [
     "spec/1.1.0/ADD/1",  # the interface is there
     "spec/1.1.0/CHECK/6",  # an untouched attachment passes
+    "spec/1.1.0/CHECK/2",  # what later plugins add is theirs
     "spec/1.1.0/DEL/1",  # nothing is left
+    "field/del/2",  # with a configuration that says nothing any more
     "spec/1.1.0/GC/1",  # what is stale goes
 ]
 

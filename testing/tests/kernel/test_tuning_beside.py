@@ -1,0 +1,84 @@
+"""tuning beside others: other networks, kernels that write values in their own way, plugins whose routes it moves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from machine import Machine, Netns
+
+
+pytestmark = pytest.mark.kernel
+
+
+def conf(machine: Machine, **keys: Any) -> dict[str, Any]:
+    document = {"cniVersion": "1.0.0", "name": "mynet", "type": "tuning"}
+    return {**document, "dataDir": str(machine.root / "tuning"), **keys}
+
+
+def prev(container: Netns) -> dict[str, Any]:
+    return {"cniVersion": "1.0.0", "interfaces": [{"name": "eth0", "sandbox": container.path}]}
+
+
+def test_a_del_of_another_network_changes_nothing(machine: Machine, container: Netns) -> None:
+    """A runtime sends one after an ADD that was refused because the interface exists."""
+    container.ip("link add eth0 type veth peer name eth1")
+    before = container.link("eth0")["mtu"]
+    cfg = conf(machine, mtu=1400, sysctl={"net.core.somaxconn": "555"})
+    result = machine.add(cfg, container, prev=prev(container))
+
+    machine.delete({**cfg, "name": "other", "mtu": 1300}, container)
+
+    machine.check(cfg, container, result)
+    machine.delete(cfg, container)
+    assert container.link("eth0")["mtu"] == before
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("net.ipv4.ip_local_reserved_ports", "8080,8081"),
+        ("net.ipv4.ip_local_reserved_ports", "30000-30002,8080"),
+        ("net.core.somaxconn", "0x10"),
+        ("net.core.somaxconn", "010"),
+        ("net.ipv4.tcp_fastopen_key", "1-2-3-4"),
+    ],
+)
+def test_values_the_kernel_writes_in_its_own_way(
+    machine: Machine, container: Netns, key: str, value: str
+) -> None:
+    """CHECK compares with what the kernel had made of the value."""
+    container.ip("link add eth0 type veth peer name eth1")
+    cfg, path = conf(machine, sysctl={key: value}), key.removeprefix("net.").replace(".", "/")
+    result = machine.add(cfg, container, prev=prev(container))
+
+    machine.check(cfg, container, result)
+    other = "00000009-00000000-00000000-00000000" if path.endswith("_key") else "7"
+    container.set_sysctl(path, other)
+    assert path in machine.call("CHECK", cfg, container, prev=result).error
+
+
+@pytest.mark.parametrize(("first", "later"), [(0, 1300), (1400, 1500)])
+def test_ipv6_routes_follow_the_links_mtu(
+    machine: Machine, container: Netns, first: int, later: int
+) -> None:
+    """The kernel lowers and raises them with it: that is no change of somebody else's."""
+    cfg = machine.conf("fd00:1::/64", mtu=first)
+    cfg["ipam"]["routes"] = [{"dst": "fd99::/32", "mtu": 1400}]
+    middle = machine.add(cfg, container)
+    result = machine.add(conf(machine, mtu=later), container, prev=middle)
+
+    machine.check(cfg, container, result)
+
+
+def test_an_allow_list_that_cannot_be_read_is_named(
+    machine: Machine, container: Netns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = machine.root / "allowlist.conf"
+    path.mkdir()
+    monkeypatch.setattr("reference_plugins._sysctls._ALLOW_LIST", str(path))
+    cfg = conf(machine, sysctl={"net.core.somaxconn": "555"})
+
+    out = machine.call("ADD", cfg, container, prev=prev(container))
+
+    assert (out.document["code"], str(path) in out.error) == (5, True)
