@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from cnisdk import errors, on, validators
 from reference_plugins import _originals, _sysctls
 
 
+_FINAL = {errno.ENOENT, errno.ENODEV, errno.EINVAL, errno.ERANGE, errno.EROFS, errno.EOPNOTSUPP}
 _DATA_DIR = "/run/cni/tuning"
 # The names of the configuration and of the file of originals, and the link's for the same.
 _ATTRIBUTES = {
@@ -122,9 +124,9 @@ class Tuning(cnisdk.ChainedPlugin[TuningConf]):
         if op.netns is not None and saved and saved.get("index", index) == index:
             try:
                 _restore(op.netns, op.ifname, saved)
-            except errors.TryAgainLater:
-                raise
             except errors.CniError as failure:
+                if not _is_final(failure):
+                    raise
                 op.log.warning("not restored", interface=op.ifname, reason=str(failure))
         _originals.remove(directory, op.attachment)
 
@@ -171,9 +173,14 @@ def _apply(netns: cnisdk.Namespace, ifname: str, values: Mapping[str, Any]) -> N
         netns.set_attributes(ifname, **changes)
 
 
+def _is_final(failure: errors.CniError) -> bool:
+    """Whether the setting has gone, or cannot have its value: another DEL would not help."""
+    return not isinstance(failure.__cause__, OSError) or failure.__cause__.errno in _FINAL
+
+
 def _restore(netns: cnisdk.Namespace, ifname: str, saved: Mapping[str, Any]) -> None:
     for path, value in saved.get("sysctl", {}).items():
-        netns.set_sysctl(path, value, required=False)
+        netns.set_sysctl(path, value)
     _apply(netns, ifname, saved)
 
 

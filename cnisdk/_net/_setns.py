@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+from cnisdk import errors
+
 
 _CLONE_NEWNET = 0x40000000
 _TRIES = 3
@@ -25,8 +27,10 @@ def entered(fd: int | None) -> Generator[None]:
         fd: The namespace; None to stay at home.
 
     Raises:
-        OSError: no way in, or none back. Whoever goes on in spite of that cannot mistake the other
+        errors.CniError: no way in, or none back. Whoever goes on in spite of that cannot mistake the other
             namespace for its own: the next block begins with another try to come home.
+        errors.TryAgainLater: so far the machine was short of something (code 11).
+        OSError: the namespace has been closed.
     """
     if (home := _lost.get(get_ident())) is not None:
         _come_home(home)
@@ -36,10 +40,22 @@ def entered(fd: int | None) -> Generator[None]:
     home = _here()
     try:
         # Inside: a signal that comes as the call returns must not leave us there.
-        _setns(fd)
+        try:
+            _setns(fd)
+        except OSError as failure:
+            raise _refused(failure, "enter a network namespace") from failure
         yield
     finally:
         _come_home(home)
+
+
+def _refused(failure: OSError, what: str) -> Exception:
+    # No OSError: those of a file that cannot be read there are for the caller to judge.
+    if failure.errno == errno.EBADF:
+        return failure
+    kind = errors.TryAgainLater if errors.is_shortage(failure) else errors.CniError
+    needed = "the plugin needs CAP_SYS_ADMIN" if failure.errno == errno.EPERM else ""
+    return kind(f"cannot {what}: {failure.strerror}", details=needed)
 
 
 def _here() -> int:
@@ -51,10 +67,10 @@ def _come_home(home: int) -> None:
         try:
             _setns(home)
             break
-        except OSError:
+        except OSError as failure:
             if not left:
                 _lost[get_ident()] = home
-                raise
+                raise _refused(failure, "come back from a network namespace") from failure
     _lost.pop(get_ident(), None)
     os.close(home)
 

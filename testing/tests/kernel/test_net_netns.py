@@ -85,7 +85,7 @@ def test_a_descriptor_that_is_no_namespace_leaves_the_thread_where_it_was(tmp_pa
     before = inode()
     with (
         open(tmp_path / "file", "w", encoding="ascii") as file,
-        pytest.raises(OSError, match="nvalid"),
+        pytest.raises(errors.CniError, match="nvalid"),
         entered(file.fileno()),
     ):
         raise AssertionError("entered a file")

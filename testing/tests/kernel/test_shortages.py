@@ -93,7 +93,7 @@ def test_who_goes_on_abroad_is_brought_home_first(
     before = inode()
     refuse_home(monkeypatch, container, 3)
 
-    with pytest.raises(PermissionError), _setns.entered(container.fd):
+    with pytest.raises(errors.CniError, match="come back"), _setns.entered(container.fd):
         pass
     assert inode() != before
 
