@@ -163,6 +163,8 @@ class HostLocal(cnisdk.IpamPlugin[HostLocalConf]):
         try:
             store.check_usable()
             taken = store.taken()
+            if op.config.resolv_conf:
+                cnisdk.Dns.from_resolv_conf(op.config.resolv_conf, key="ipam.resolvConf")
         except errors.IoFailure as failure:
             raise errors.PluginNotAvailable(failure.msg, details=failure.details) from failure
         for each in sets:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cnisdk import errors
 from cnisdk._net._addresses import FORWARDING
-from cnisdk._net._links import LinkVerbs
+from cnisdk._net._links import LinkVerbs, veth_names
 from cnisdk._net._types import Link
 from cnisdk._net._verify import expect_address, expect_result
 
@@ -26,7 +26,8 @@ class CheckVerbs(LinkVerbs):
             master: The bridge; "" when it need not be a port.
 
         Raises:
-            errors.CniError: there is none, it is down, or it is no port of that bridge.
+            errors.CniError: there is none, it is down, it is no port of that bridge, or it has lost the
+                tag that ADD gave it.
         """
         host = self.peer_of(link)
         if host is None:
@@ -34,6 +35,13 @@ class CheckVerbs(LinkVerbs):
         if master and host.master != self.expect_link(master).index:
             raise errors.CniError(f'"{host.name}" is not a port of the bridge "{master}"')
         self._compare(host, up=True)
+        owner = self._owner
+        # The Go plugins' names are others, and have no tags.
+        if owner and host.name in veth_names(owner) and not owner.owns(host.alias):
+            raise errors.CniError(
+                f'"{host.name}": the alias is "{host.alias}", not the owner tag by which GC finds it',
+                details=f'it was "{owner.owner_tag}"',
+            )
         return host
 
     def expect_address(self, name: str, address: IpInterface) -> None:

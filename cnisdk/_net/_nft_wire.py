@@ -34,10 +34,11 @@ _REQUEST, ACK, DUMP, _DUMP_INTERRUPTED = 0x1, 0x4, 0x300, 0x10
 _ERROR, _DONE = 0x2, 0x3
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 _NFTABLES = 10
-_DELTABLE, _GETCHAIN, _DELCHAIN, _GETRULE, _DELRULE, _GETGEN = (
-    _NFTABLES << 8 | n for n in (2, 4, 5, 7, 8, 16)
+_GETTABLE, _DELTABLE, _GETCHAIN, _DELCHAIN, _GETRULE, _DELRULE, _GETGEN = (
+    _NFTABLES << 8 | n for n in (1, 2, 4, 5, 7, 8, 16)
 )
 _NOT_RECURSIVE = 0x100
+_TABLE_NAME, _TABLE_FLAGS, _DORMANT = 1, 2, 1
 _RULE_TABLE, _RULE_CHAIN, _RULE_HANDLE, _RULE_EXPRESSIONS, _RULE_USERDATA = 1, 2, 3, 4, 7
 _CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY, _CHAIN_TYPE = 1, 3, 4, 5, 7
 
@@ -133,7 +134,8 @@ class Wire:
     def chain(self, family: int, table: str, chain: str) -> str | None:
         """The chain's type and hook, such as ``nat postrouting 100``; "" without hook, None without chain.
 
-        Another policy than accept comes after it: ``nat postrouting 100 policy drop``.
+        Another policy than accept comes after it: ``nat postrouting 100 policy drop``; and "dormant" where
+        the table is, so that no packet comes by.
         """
         wanted = _text(_CHAIN_TABLE, table) + _text(_CHAIN_NAME, chain)
         try:
@@ -150,7 +152,13 @@ class Wire:
         kind = found.get(_CHAIN_TYPE, b"").rstrip(b"\0").decode()
         names = ("prerouting", "input", "forward", "output", "postrouting", "ingress")
         policy = "" if any(found.get(_CHAIN_POLICY, b"\1")) else " policy drop"
-        return f"{kind} {names[number] if number < len(names) else number} {priority}{policy}"
+        state = policy + (" dormant" if self._is_dormant(family, table) else "")
+        return f"{kind} {names[number] if number < len(names) else number} {priority}{state}"
+
+    def _is_dormant(self, family: int, table: str) -> bool:
+        reply = next(self.ask(_GETTABLE, family, _text(_TABLE_NAME, table), 0), b"")
+        flags = dict(attributes(reply[20:])).get(_TABLE_FLAGS, bytes(4))
+        return bool(int.from_bytes(flags, "big") & _DORMANT)
 
     def rules(
         self, family: int, table: str, chain: str = "", *, containing: str | Sequence[bytes] = ""

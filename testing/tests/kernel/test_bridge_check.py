@@ -304,3 +304,15 @@ def test_table_0_is_the_main_one(machine: Machine, container: Netns) -> None:
 
     assert "192.0.2.0/24" in {each["dst"] for each in container.routes()}
     machine.check(conf, container, result)
+
+
+@pytest.mark.parametrize("kind", ["bridge", "ptp"])
+def test_a_host_end_without_its_tag(machine: Machine, container: Netns, kind: str) -> None:
+    """GC would not find it any more, and release its address."""
+    cfg = machine.conf("10.1.0.0/24", type=kind)
+    result = machine.add(cfg, container)
+    (name,) = (each for each in machine.host.links() if each.startswith("veth"))
+
+    machine.host.run("ip", "link", "set", name, "alias", "")
+
+    assert "owner tag" in machine.call("CHECK", cfg, container, prev=result).error

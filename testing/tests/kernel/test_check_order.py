@@ -1,4 +1,4 @@
-"""CHECK where the order of rules is what they are for: who accepts first has decided."""
+"""CHECK where the order of rules is what they are for: who accepts first has decided. And where they sleep."""
 
 from __future__ import annotations
 
@@ -120,3 +120,33 @@ def test_the_spoof_check_comes_before_the_end(machine: Machine, container: Netns
     shell(machine, f"nft 'insert rule {chain} return comment {tag}'")
 
     assert "MAC spoof check" in machine.call("CHECK", cfg, container, prev=result).error
+
+
+@pytest.mark.parametrize(
+    ("table", "keys"),
+    [
+        ("inet cni_plugins_masquerade", {"ipMasq": True, "ipMasqBackend": "nftables"}),
+        ("bridge nat", {"macspoofchk": True}),
+    ],
+)
+def test_a_table_that_sleeps_is_noticed(
+    machine: Machine, container: Netns, table: str, keys: dict[str, Any]
+) -> None:
+    cfg = machine.conf(SUBNET, **keys)
+    result = machine.add(cfg, container)
+    machine.check(cfg, container, result)
+
+    shell(machine, f"nft 'table {table} {{ flags dormant; }}'")
+
+    assert table in machine.call("CHECK", cfg, container, prev=result).error
+    if "masquerade" in table:  # the next ADD wakes it
+        machine.add(cfg, machine.container(), container_id="c2")
+        machine.check(cfg, container, result)
+
+
+def test_a_firewall_that_sleeps_is_noticed(machine: Machine, container: Netns) -> None:
+    cfg, result = filtered(machine, container, backend="nftables")
+
+    shell(machine, "nft 'table inet cni_firewall { flags dormant; }'")
+
+    assert "dormant" in machine.call("CHECK", cfg, container, prev=result).error

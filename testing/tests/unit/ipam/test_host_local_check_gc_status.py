@@ -163,6 +163,16 @@ def test_status_tells_an_unusable_store(host_local: Any) -> None:
     assert str(host_local.data_dir) in answer.error
 
 
+def test_status_tells_a_missing_resolv_conf(host_local: Any, tmp_path: Path) -> None:
+    """Every ADD would fail at it."""
+    file = tmp_path / "resolv.conf"
+    answer = host_local("STATUS", {**RANGES, "resolvConf": str(file)})
+
+    assert (answer.code, str(file) in answer.error) == (50, True)
+    file.write_text("nameserver 192.0.2.53\n")
+    assert host_local.ok("STATUS", {**RANGES, "resolvConf": str(file)})
+
+
 def test_status_refuses_a_broken_configuration(host_local: Any) -> None:
     """The same strict reading as ADD."""
     assert host_local("STATUS", {"ranges": [[{"subnet": "10.1.2.3/24"}]]}).code == 7
