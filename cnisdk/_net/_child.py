@@ -27,7 +27,7 @@ def answer_of(work: Callable[[], bytes]) -> bytes | None:
     """Have a child process do what may end the process that does it.
 
     Args:
-        work: Runs in the child.
+        work: Runs in the child; what it returns is never empty.
 
     Returns:
         What it returned; None when the child has ended before.
@@ -46,12 +46,19 @@ def answer_of(work: Callable[[], bytes]) -> bytes | None:
             os.kill(child, signal.SIGKILL)
             raise
         finally:
-            _, status = os.waitpid(child, 0)
+            ended_well = _is_good(child)
     finally:
         os.close(reading)
         if writing >= 0:
             os.close(writing)
-    return answer if status == 0 else None
+    return answer if ended_well and answer else None
+
+
+def _is_good(child: int) -> bool:
+    try:
+        return os.waitpid(child, 0)[1] == 0
+    except ChildProcessError:  # the runtime ignores SIGCHLD, and so does what it starts
+        return True
 
 
 def _serve(work: Callable[[], bytes], writing: int, parent: int) -> None:

@@ -128,6 +128,17 @@ def test_an_answer_longer_than_a_pipe_arrives() -> None:
     assert _child.answer_of(lambda: bytes(1 // 0)) is None
 
 
+@pytest.mark.parametrize("ignored", [True, False])
+def test_a_runtime_may_ignore_its_children(ignored: bool) -> None:
+    """What it starts inherits that, and the kernel keeps no status then."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:
+        assert _child.answer_of(lambda: b"good") == b"good"
+        assert _child.answer_of(lambda: os._exit(3)) is None
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
 def test_programs_end_with_the_call(tmp_path: Path) -> None:
     """An iptables that waits for its lock would make its rules after DEL."""
     name = f"9{time.time_ns() % 10**6}"
