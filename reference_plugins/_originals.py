@@ -29,13 +29,20 @@ def first(
     return {**found, **earlier, "sysctl": sysctl, "network": attachment.network, "index": index}
 
 
-def load(directory: str, attachment: cnisdk.Attachment) -> dict[str, Any] | None:
+def load(
+    directory: str, attachment: cnisdk.Attachment, *, renamed: bool = False
+) -> dict[str, Any] | None:
     """What was saved for the attachment; None when there is nothing that can be read.
 
-    The names of Go's files do not tell networks apart.
+    Args:
+        directory: Where the files are. Their names, Go's, do not tell networks apart.
+        attachment: The attachment.
+        renamed: The network may have had another name then.
     """
     found = (file.read() for file in _files(directory, attachment))
-    return next((each for each in found if each is not None and _is_of(attachment, each)), None)
+    return next(
+        (each for each in found if each is not None and (renamed or _is_of(attachment, each))), None
+    )
 
 
 def save(directory: str, attachment: cnisdk.Attachment, originals: dict[str, Any]) -> None:
@@ -45,10 +52,10 @@ def save(directory: str, attachment: cnisdk.Attachment, originals: dict[str, Any
     chosen.write(originals, what="dataDir: cannot save the original settings")
 
 
-def remove(directory: str, attachment: cnisdk.Attachment) -> None:
-    """Forget the originals."""
+def remove(directory: str, attachment: cnisdk.Attachment, *, renamed: bool = False) -> None:
+    """Forget the originals; see `load`."""
     for file in _files(directory, attachment):
-        if _is_of(attachment, file.read() or {}):
+        if renamed or _is_of(attachment, file.read() or {}):
             file.remove()
 
 

@@ -119,7 +119,9 @@ class Tuning(cnisdk.ChainedPlugin[TuningConf]):
     def detach(self, op: cnisdk.Del[TuningConf]) -> None:
         """Put everything back as it was found, sysctls included (W-TU-3)."""
         directory = op.config.data_dir
-        saved = _originals.load(directory, op.attachment)
+        # Without prevResult no ADD of this network has succeeded: it may be another one's interface.
+        renamed = op.prev_result is not None
+        saved = _originals.load(directory, op.attachment, renamed=renamed)
         index = _index(op.netns.link(op.ifname)) if op.netns is not None and saved else 0
         if op.netns is not None and saved and saved.get("index", index) == index:
             try:
@@ -128,7 +130,7 @@ class Tuning(cnisdk.ChainedPlugin[TuningConf]):
                 if not _is_final(failure):
                     raise
                 op.log.warning("not restored", interface=op.ifname, reason=str(failure))
-        _originals.remove(directory, op.attachment)
+        _originals.remove(directory, op.attachment, renamed=renamed)
 
     @on.check
     def verify(self, op: cnisdk.Check[TuningConf]) -> None:

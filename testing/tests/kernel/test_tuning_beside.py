@@ -20,6 +20,19 @@ def prev(container: Netns) -> dict[str, Any]:
     return {"cniVersion": "1.0.0", "interfaces": [{"name": "eth0", "sandbox": container.path}]}
 
 
+def test_a_network_may_have_been_renamed(machine: Machine, container: Netns) -> None:
+    """Upstream's own tests do so; a DEL with prevResult is that of an ADD that succeeded."""
+    container.ip("link add eth0 type veth peer name eth1")
+    before = container.link("eth0")["mtu"]
+    cfg = conf(machine, mtu=1400)
+    result = machine.add(cfg, container, prev=prev(container))
+
+    machine.delete({**cfg, "name": "renamed"}, container, prev=result)
+
+    assert container.link("eth0")["mtu"] == before
+    assert list((machine.root / "tuning").iterdir()) == []
+
+
 def test_a_del_of_another_network_changes_nothing(machine: Machine, container: Netns) -> None:
     """A runtime sends one after an ADD that was refused because the interface exists."""
     container.ip("link add eth0 type veth peer name eth1")
