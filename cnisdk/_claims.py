@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from cnisdk import errors
+from cnisdk._names import Attachment
 from cnisdk._store._records import Store
 
 
@@ -64,9 +65,9 @@ class Claims:
 
     def retain(self, op: Gc[Any]) -> None:
         """Forget about all of this network but the valid attachments."""
-        store = self._store(op)
-        for key in filter(op.is_stale, store.keys()):
-            store.remove(key, op.deadline)
+        network = Attachment(op.network.name, "", "").network_hash
+        valid = [each.key for each in op.valid_attachments]
+        self._store(op).retain(valid, op.deadline, prefix=network)
 
     def _store(self, op: Add[Any] | Del[Any] | Gc[Any]) -> Store:
         return Store(os.path.join(op.run_dir, self.plugin), log=op.log)

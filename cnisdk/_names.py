@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable, Collection
 from functools import cache
 from typing import cast
 
@@ -16,6 +17,7 @@ from cnisdk._problems import shown
 _IDENTIFIER = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*")
 _TAG = r"\S+, net: (?P<network>.+), if: (?P<ifname>.+), id: (?P<container_id>.*)"
 _TAG_BYTES = 128
+_KEY_LENGTH = 33
 _IFNAME_BYTES = 15  # IFNAMSIZ less the terminating zero
 
 
@@ -52,6 +54,13 @@ def check_network_name(name: str) -> str:
             "digits, '_', '.' or '-'",
         )
     return name
+
+
+def stale_owners(network: str, valid: Collection[Attachment]) -> Callable[[str], bool]:
+    """Tells the owner tags, and the keys, of a network's attachments that are not valid."""
+    prefix = f"{short_hash(network)}-"
+    keys = {attachment.key for attachment in valid}
+    return lambda tag: tag.startswith(prefix) and tag[:_KEY_LENGTH] not in keys
 
 
 def short_hash(text: str, digits: int = 16) -> str:

@@ -10,13 +10,14 @@ from cnisdk import errors
 from cnisdk._config import NetConf
 from cnisdk._ipam import BY_INTERFACE, Delegate
 from cnisdk._locks import run_dir
-from cnisdk._names import Attachment, parse_cni_args
+from cnisdk._names import parse_cni_args, stale_owners
 from cnisdk._result import Interface, Result, ResultBuilder
 
 
 if TYPE_CHECKING:
     from cnisdk._deadline import Deadline
     from cnisdk._log import Log
+    from cnisdk._names import Attachment
     from cnisdk._net import Link, Namespace
     from cnisdk._rollback import Rollback
     from cnisdk._system import System
@@ -369,13 +370,11 @@ class Gc(Operation[_C]):
 
     def is_stale(self, key: str) -> bool:
         """Whether an owner tag or an `Attachment.key` is of this network, and of no valid attachment."""
-        network, valid = self._hashes
-        return key.startswith(network) and key.partition(",")[0] not in valid
+        return self._stale(key)
 
     @cached_property
-    def _hashes(self) -> tuple[str, set[str]]:
-        network = Attachment(self._call.network_name, "", "").network_hash
-        return network, {each.key for each in self._valid}
+    def _stale(self) -> Callable[[str], bool]:
+        return stale_owners(self._call.network_name, self._valid)
 
 
 class Status(Operation[_C]):

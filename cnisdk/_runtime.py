@@ -256,9 +256,9 @@ class _Invocation:
 
     def _arm(self, seconds: float) -> None:
         if self.verb == "ADD":
-            share = seconds * _UNDO_SHARE
-            self.undo_seconds = min(_LONGEST_UNDO, max(share, _SHORTEST_UNDO))
-            seconds -= min(share, self.undo_seconds)
+            share = min(_LONGEST_UNDO, seconds * _UNDO_SHARE)
+            self.undo_seconds = max(_SHORTEST_UNDO, share)
+            seconds -= share
         self.deadline = Deadline(seconds)
         self.watchdog(self.deadline)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cnisdk import errors
 from cnisdk._deadline import Deadline
-from cnisdk._names import Attachment, short_hash
+from cnisdk._names import Attachment, short_hash, stale_owners
 from cnisdk._net._protocol import PeerSpec
 from cnisdk._net._space import Space
 from cnisdk._net._types import Link, Veth
@@ -256,11 +256,10 @@ class LinkVerbs(Space):
         )
 
     def _retain_links(self, network: str, valid: Collection[Attachment]) -> None:
-        prefix = f"{short_hash(network)}-"
+        is_stale = stale_owners(network, valid)
         with self._named(f"links of network {network}"):
             for link in self.kernel.links():
-                tag = link.alias
-                if tag.startswith(prefix) and not any(each.owns(tag) for each in valid):
+                if is_stale(link.alias):
                     self._remove(link)
 
     def wait_port_up(self, name: str) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cnisdk import errors
-from cnisdk._names import Attachment, short_hash
+from cnisdk._names import Attachment, short_hash, stale_owners
 from cnisdk._net import _nft
 from cnisdk._net._nft_decode import network_text
 from cnisdk._net._nft_wire import INET, Wire, WireRule
@@ -30,7 +30,6 @@ BASE = "postrouting"
 BASE_HOOK = "nat postrouting 100"
 
 _WHERE = {"family": "inet", "table": TABLE}
-_KEY_LENGTH = 33
 # contracts 2.5: multicast never leaves by way of masquerading.
 _BASE_RULES = (
     ("ip daddr == 224.0.0.0/4", "return"),
@@ -148,14 +147,13 @@ def remove(wire: Wire, attachment: Attachment) -> None:
 
 def retain(wire: Wire, network: str, valid: Collection[Attachment]) -> None:
     """Remove the rules of a network that belong to no valid attachment."""
-    prefix = f"{short_hash(network)}-"
-    keys = {attachment.key for attachment in valid}
+    is_stale, prefix = stale_owners(network, valid), f"{short_hash(network)}-"
 
     def stale() -> list[WireRule]:
         return [
             rule
             for rule in wire.rules(INET, TABLE, CHECKS, containing=prefix)
-            if rule.comment.startswith(prefix) and rule.comment[:_KEY_LENGTH] not in keys
+            if is_stale(rule.comment)
         ]
 
     wire.delete_found(stale)

@@ -156,7 +156,10 @@ class Wire:
         return f"{kind} {names[number] if number < len(names) else number} {priority}{state}"
 
     def _is_dormant(self, family: int, table: str) -> bool:
-        reply = next(self.ask(_GETTABLE, family, _text(_TABLE_NAME, table), 0), b"")
+        try:
+            reply = next(self.ask(_GETTABLE, family, _text(_TABLE_NAME, table), 0), b"")
+        except FileNotFoundError:
+            return False  # gone since its chain was asked for
         flags = dict(attributes(reply[20:])).get(_TABLE_FLAGS, bytes(4))
         return bool(int.from_bytes(flags, "big") & _DORMANT)
 

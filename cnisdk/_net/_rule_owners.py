@@ -7,7 +7,7 @@ from typing import Generic, Protocol, TypeVar
 
 import attrs
 
-from cnisdk._names import Attachment, short_hash
+from cnisdk._names import Attachment
 from cnisdk._net._rules import Also, FoundRule, Rule, RuleTable
 
 
@@ -82,13 +82,6 @@ def _decided(rules: Sequence[_L], shared: Collection[str], owned: Owned) -> dict
         if chain not in shared and Attachment.is_tag(comment):
             fate[chain] = owned(comment)
     return fate
-
-
-def is_stale(network: str, valid: Collection[Attachment]) -> Owned:
-    """Tells the tags of a network's attachments that are not valid."""
-    prefix = f"{short_hash(network)}-"
-    keys = {attachment.key for attachment in valid}
-    return lambda tag: tag.startswith(prefix) and tag[:33] not in keys
 
 
 def complete(table: RuleTable, attachment: Attachment) -> tuple[Rule, ...]:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import attrs
 
 from cnisdk import errors
-from cnisdk._names import Attachment
+from cnisdk._names import Attachment, stale_owners
 from cnisdk._net import _iptables, _rules_nft
 from cnisdk._net._iptables_programs import legacy, required
-from cnisdk._net._rule_owners import complete, is_stale, leaving
+from cnisdk._net._rule_owners import complete, leaving
 from cnisdk._net._rules import Also, FoundRule, Rule, RuleTable
 from cnisdk._net._setns import scratch
 
@@ -92,7 +92,7 @@ class IptablesRules:
     ) -> list[FoundRule]:
         """Remove the rules and chains of a network's attachments, but for the valid ones."""
         gone = _rules_nft.retain(self.wire, network, valid, tables, also) if self.wire else []
-        return gone + self._sweep(tables, is_stale(network, valid), also)
+        return gone + self._sweep(tables, stale_owners(network, valid), also)
 
     def read(
         self, table: RuleTable, chains: Collection[str], ports: Collection[int]

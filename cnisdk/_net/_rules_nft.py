@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import attrs
 
 from cnisdk import errors
-from cnisdk._names import Attachment, short_hash
+from cnisdk._names import Attachment, short_hash, stale_owners
 from cnisdk._net import _nft
 from cnisdk._net._nft_decode import attributes
 from cnisdk._net._nft_wire import FAMILY_NAMES, Wire, WireChain, WireRule
-from cnisdk._net._rule_owners import Leaving, complete, is_stale, leaving, same_words
+from cnisdk._net._rule_owners import Leaving, complete, leaving, same_words
 from cnisdk._net._rules import Also, FoundRule, Rule, RuleTable
 
 
@@ -109,7 +109,7 @@ def retain(
     also: Also | None,
 ) -> list[FoundRule]:
     """Remove the rules and chains of a network's attachments, but for the valid ones."""
-    stale, prefix = is_stale(network, valid), f"{short_hash(network)}-"
+    stale, prefix = stale_owners(network, valid), f"{short_hash(network)}-"
 
     def find(table: RuleTable) -> Leaving[NftRule]:
         family = FAMILIES[table.family]

@@ -21,7 +21,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cnisdk import errors
-from cnisdk._names import Attachment, short_hash
+from cnisdk._names import Attachment, stale_owners
 from cnisdk._net import _nft
 from cnisdk._net._nft_wire import BRIDGE, Wire, WireChain, WireRule
 
@@ -143,16 +143,11 @@ def remove(wire: Wire, attachment: Attachment) -> None:
 
 def retain(wire: Wire, network: str, valid: Collection[Attachment]) -> None:
     """Remove the checks of a network that belong to no valid attachment."""
-    prefix = f"{short_hash(network)}-"
-    keys = {attachment.key for attachment in valid}
+    is_stale = stale_owners(network, valid)
 
     def stale() -> list[WireRule | WireChain]:
         rules = wire.rules(BRIDGE, TABLE, containing=_CHAIN_PREFIX)
-        chains = {
-            rule.chain
-            for rule in rules
-            if rule.comment.startswith(prefix) and rule.comment[:_KEY_LENGTH] not in keys
-        }
+        chains = {rule.chain for rule in rules if is_stale(rule.comment)}
         jumps = {f"jump {chain}": chain for chain in chains}
         doomed: list[WireRule | WireChain] = [
             rule for rule in rules if rule.chain == BASE and not jumps.keys().isdisjoint(rule.text)

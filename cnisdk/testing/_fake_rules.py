@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 from cnisdk import errors
-from cnisdk._names import Attachment, short_hash
+from cnisdk._names import Attachment, stale_owners
 from cnisdk._net._conntrack import Flow
 from cnisdk._net._rules import Also, FoundRule, Rule, RuleTable
 
@@ -57,11 +57,12 @@ class FakeRules:
         also: Also | None,
     ) -> list[FoundRule]:
         """Remove the network's rules but for the valid attachments."""
-
-        def stale(rule: tuple[str, ...]) -> bool:
-            return _is_stale(rule[1], network, valid)
-
-        return [gone for table in tables for gone in self._drop(table, stale, also)]
+        is_stale = stale_owners(network, valid)
+        return [
+            gone
+            for table in tables
+            for gone in self._drop(table, lambda rule: is_stale(rule[1]), also)
+        ]
 
     def expect_rules(self, attachment: Attachment, tables: Sequence[RuleTable]) -> None:
         """Raise when a rule is missing."""
@@ -114,15 +115,11 @@ class FakeRules:
         self._keep(lambda rule: rule[0] != kind or not attachment.owns(rule[1]))
 
     def _retain(self, kind: str, network: str, valid: Collection[Attachment]) -> None:
-        self._keep(lambda rule: rule[0] != kind or not _is_stale(rule[1], network, valid))
+        is_stale = stale_owners(network, valid)
+        self._keep(lambda rule: rule[0] != kind or not is_stale(rule[1]))
 
     def _keep(self, wanted: Callable[[tuple[str, ...]], bool]) -> None:
         self.found.intersection_update([each for each in self.found if wanted(each)])
-
-
-def _is_stale(tag: str, network: str, valid: Collection[Attachment]) -> bool:
-    mine = tag.startswith(f"{short_hash(network)}-")
-    return mine and not any(each.owns(tag) for each in valid)
 
 
 def _wanted(attachment: Attachment, table: RuleTable) -> list[tuple[str, ...]]:

@@ -97,7 +97,6 @@ def test_own_admin_chain(machine: Machine, container: Netns, backend: str, name:
     """T: custom admin chain in both families; what the administrator says there comes first."""
     cfg = conf(backend=backend, iptablesAdminChainName=name)
     result = machine.add(cfg, container, prev=prev())
-
     machine.check(cfg, container, result)
     if backend == "iptables":
         for tool in ("iptables", "ip6tables"):
