@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cnisdk._net._links import normal_mac
     from cnisdk._net._rate_limit import RateLimit
     from cnisdk._net._rules import FoundRule, Rule, RuleTable
-    from cnisdk._net._types import KernelRoute, PolicyRule
+    from cnisdk._net._types import Address, KernelRoute, PolicyRule
     from cnisdk._operations import Add, ChainedAdd, Check, Del, Gc, Operation, Status
     from cnisdk._plugin import ChainedPlugin, IpamPlugin, Plugin
     from cnisdk._range_conf import IpRange, assign_requested, range_sets
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "Address": "_net._types",
     "AddressRange": "_address_ranges", "RangeSet": "_address_ranges",
     "Claims": "_claims",
     "IpamConf": "_config", "NetConf": "_config", "arg": "_config", "capability": "_config",
@@ -86,6 +87,7 @@ _MODULES = ("capabilities", "dhcp", "errors", "on", "validators", "versions")
 
 __all__ = [
     "Add",
+    "Address",
     "AddressRange",
     "AddressTaken",
     "Attachment",

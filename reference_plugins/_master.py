@@ -34,8 +34,12 @@ def expect_same(op: cnisdk.Check[Any], link: cnisdk.Link) -> None:
         space(op).expect_on_top(link, op.config.master)
 
 
-def expect_available(op: cnisdk.Status[Any]) -> None:
-    """Raise an error when there is no master on the host (W-MV-4).
+def expect_available(op: cnisdk.Status[Any], *, takes_all: bool) -> None:
+    """Raise an error when there is no master on the host that will do (W-MV-4).
+
+    Args:
+        op: The call.
+        takes_all: Whether the interfaces on the master take what comes in, as a bridge does from its ports.
 
     Raises:
         errors.PluginNotAvailable: code 50.
@@ -48,6 +52,11 @@ def expect_available(op: cnisdk.Status[Any]) -> None:
         raise errors.PluginNotAvailable(
             f"master: {failure.msg}", details=failure.details
         ) from failure
+    if takes_all and master.forwards is not None:
+        raise errors.PluginNotAvailable(
+            f'master: "{master.name}" is a port of a bridge, which takes what comes in',
+            details="take the bridge or another interface as master",
+        )
     if op.config.mtu > master.mtu:
         raise errors.PluginNotAvailable(
             f'mtu: {op.config.mtu} is more than the {master.mtu} of the master "{master.name}"'

@@ -73,7 +73,7 @@ class Ipvlan(cnisdk.Plugin[IpvlanConf]):
     def ready(self, op: cnisdk.Status[IpvlanConf]) -> None:
         """Answer 50 when the master does not exist; in a chain it is the earlier plugin's."""
         if op.config.master or op.config.ipam is not None:
-            _master.expect_available(op)
+            _master.expect_available(op, takes_all=True)
 
 
 def _of_chain(prev: cnisdk.Result | None) -> str:

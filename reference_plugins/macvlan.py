@@ -81,4 +81,4 @@ class Macvlan(cnisdk.Plugin[MacvlanConf]):
     @on.status
     def ready(self, op: cnisdk.Status[MacvlanConf]) -> None:
         """Answer 50 when the master does not exist."""
-        _master.expect_available(op)
+        _master.expect_available(op, takes_all=True)

@@ -73,9 +73,13 @@ class Tap(cnisdk.Plugin[TapConf]):
     def verify(self, op: cnisdk.Check[TapConf]) -> None:
         """Compare the device, its owner and its bridge with the configuration (W-TAP-4)."""
         cfg, link = op.config, op.verified("tun")
+        if link.mode == "tun":
+            raise errors.CniError(f'"{op.ifname}" is a tun device, not a tap: it carries no frames')
+        told = cfg.multi_queue if link.multi_queue is not None else None
         for key, wanted, found in (
             ("owner", cfg.owner, link.owner),
             ("group", cfg.group, link.group),
+            ("multiQueue", told, link.multi_queue),
         ):
             if wanted is not None and wanted != found:
                 raise errors.CniError(f'tap "{op.ifname}": {key} is {found}, not {wanted}')

@@ -135,11 +135,16 @@ class Tuning(cnisdk.ChainedPlugin[TuningConf]):
     @on.check
     def verify(self, op: cnisdk.Check[TuningConf]) -> None:
         """Compare sysctls and attributes with the configuration."""
-        saved = _originals.load(op.config.data_dir, op.attachment) or {}
+        saved = _originals.load(op.config.data_dir, op.attachment)
+        if saved is None and op.config.attributes:
+            raise errors.CniError(
+                f"Error: Tuning has no original settings of {op.ifname} in {op.config.data_dir}",
+                details="DEL could not restore the interface",
+            )
         for path, wanted in _sysctls.by_path(op.config.sysctls, op.ifname).items():
             found = op.netns.readable_sysctl(path)
             # Numbers and lists have forms that the kernel rewrites in its own.
-            good = found in {None, saved.get("shown", {}).get(path)}
+            good = found in {None, (saved or {}).get("shown", {}).get(path)}
             if not good and not _sysctls.is_same(found or "", wanted):
                 raise errors.CniError(
                     f'Error: Tuning configured sysctl {path} is "{found}", not "{wanted}"'
@@ -160,9 +165,15 @@ class Tuning(cnisdk.ChainedPlugin[TuningConf]):
 
     @on.status
     def ready(self, op: cnisdk.Status[TuningConf]) -> None:
-        """Refuse settings that no ADD may make."""
+        """Refuse settings that no ADD may make; answer 50 when the originals cannot be saved."""
         _sysctls.by_path(op.config.sysctls, "eth0")
         _sysctls.refuse_forbidden(op.config.sysctls)
+        try:
+            cnisdk.JsonFile(f"{op.config.data_dir}/originals.json").check_usable()
+        except errors.IoFailure as failure:
+            raise errors.PluginNotAvailable(
+                f"dataDir: {failure.msg}", details=failure.details
+            ) from failure
 
 
 def _index(link: cnisdk.Link | None) -> int:

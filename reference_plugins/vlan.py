@@ -64,4 +64,4 @@ class Vlan(cnisdk.Plugin[VlanConf]):
     @on.status
     def ready(self, op: cnisdk.Status[VlanConf]) -> None:
         """Answer 50 when the master does not exist."""
-        _master.expect_available(op)
+        _master.expect_available(op, takes_all=False)

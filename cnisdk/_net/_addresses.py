@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from cnisdk import errors
 from cnisdk._net._configure import configure
-from cnisdk._net._space import Space
-from cnisdk._net._types import SCOPE_HOST, KernelRoute, Link
+from cnisdk._net._routes import RouteVerbs
+from cnisdk._net._types import SCOPE_HOST, Address, KernelRoute, Link
 from cnisdk._net._verify import expect_address
 
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FORWARDING = {4: "ipv4/ip_forward", 6: "ipv6/conf/all/forwarding"}
 
 
-class AddressVerbs(Space):
+class AddressVerbs(RouteVerbs):
     """The verbs of `Namespace` for addresses, routes and forwarding."""
 
     def addresses(self, name: str) -> list[IpInterface]:
@@ -35,14 +35,16 @@ class AddressVerbs(Space):
         Args:
             name: The link, for example the bridge.
             address: Address with prefix length.
-            replace: Take away another IPv4 address, or an overlapping IPv6 one, instead of failing.
+            replace: Take away another IPv4 address, or an overlapping IPv6 one, instead of failing; it
+                comes back when ADD fails.
 
         Raises:
             errors.InvalidConfig: it has such an address and ``replace`` is not set (code 7).
         """
         with self._named(f'address {address} on "{name}"'):
             link = self.expect_link(name)
-            present = [each.interface for each in self.kernel.addresses(link.index)]
+            before = self.kernel.addresses(link.index)
+            present = [each.interface for each in before]
             if address in present:
                 return
             rivals = [each for each in present if _are_rivals(each, address)]
@@ -52,9 +54,23 @@ class AddressVerbs(Space):
                     details="set forceAddress to replace it, use another bridge, or remove it: "
                     f"ip address del {rivals[0]} dev {name}",
                 )
+            if rivals and self._rollback is not None:
+                routes = self.routes(name)
+                self._rollback.add(self._undo_replacement, name, address, before, routes)
             for rival in rivals:
                 self._remove_address(link, rival)
             self._add_shared_address(link, address)
+
+    def _undo_replacement(
+        self,
+        name: str,
+        address: IpInterface,
+        before: Sequence[Address],
+        routes: Sequence[KernelRoute],
+    ) -> None:
+        link = self.expect_link(name)
+        self._remove_address(link, address)
+        self._bring_back(link, before, routes)
 
     def remove_address(self, name: str, address: IpInterface) -> None:
         """Take an address from a link, if it has it.

@@ -26,15 +26,21 @@ class CheckVerbs(LinkVerbs):
             master: The bridge; "" when it need not be a port.
 
         Raises:
-            errors.CniError: there is none, it is down, it is no port of that bridge, or it has lost the
-                tag that ADD gave it.
+            errors.CniError: there is none, it is down, it is no port of that bridge or does not
+                forward, or it has lost the tag that ADD gave it.
         """
         host = self.peer_of(link)
         if host is None:
             raise errors.CniError(f'the host end of the veth "{link.name}" was not found on {self}')
-        if master and host.master != self.expect_link(master).index:
+        bridge = self.expect_link(master) if master else None
+        if bridge and host.master != bridge.index:
             raise errors.CniError(f'"{host.name}" is not a port of the bridge "{master}"')
         self._compare(host, up=True)
+        if bridge and not bridge.stp and host.operstate == "up" and not host.forwards:
+            raise errors.CniError(
+                f'the bridge port "{host.name}" does not forward',
+                details=f"set its state: bridge link set dev {host.name} state forwarding",
+            )
         owner = self._owner
         # The Go plugins' names are others, and have no tags.
         if owner and host.name in veth_names(owner) and not owner.owns(host.alias):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cnisdk import errors
@@ -76,14 +78,19 @@ class DeviceVerbs(LinkVerbs, AddressVerbs, RoutingVerbs):
         link, routes = self.expect_link(name), self.routes(name)
         with self._named(f'addresses of "{name}"'):
             found = self.kernel.addresses(link.index)
-        lasting = [each.interface for each in found if each.flags & IFA_F_PERMANENT]
+            master = self.kernel.link_by_index(link.master) if link.master else None
+        lasting = [each for each in found if each.flags & IFA_F_PERMANENT]
         return LinkSettings(
             name=name,
             alias=link.alias,
             mac=link.mac,
             mtu=link.mtu,
             up=link.up,
-            addresses=tuple(each for each in lasting if not each.is_link_local),
+            promisc=link.promisc,
+            allmulti=link.allmulti,
+            tx_queue_length=link.tx_queue_length,
+            master=master.name if master else "",
+            addresses=tuple(each for each in lasting if not each.interface.is_link_local),
             routes=tuple(each for each in routes if each.protocol != _PROTO_RA),
         )
 
@@ -159,22 +166,23 @@ class DeviceVerbs(LinkVerbs, AddressVerbs, RoutingVerbs):
         )
 
     def _make_like(self, lent: LinkSettings) -> None:
-        link = self.expect_link(lent.name)
-        self.kernel.change_link(
-            link.index,
-            mac=lent.mac if lent.mac != link.mac else "",
-            mtu=lent.mtu if lent.mtu != link.mtu else 0,
-            up=lent.up if lent.up != link.up else None,
-        )
-        present = self.addresses(lent.name)
-        missing = [each for each in lent.addresses if each not in present]
-        if missing:
-            self.kernel.configure(link.index, addresses=missing, routes=[], up=False, dad=False)
-        if lent.up:
-            # What other links had to do with a route may have changed meanwhile.
-            try:
-                self._change_routes(lent.name, [*lent.routes, *self.routes(lent.name)])
-            except errors.TryAgainLater:
-                raise
-            except errors.CniError:
-                pass
+        index = self.expect_link(lent.name).index
+        self.kernel.change_link(index, **lent.differences(self.expect_link(lent.name)))
+        with _as_far_as_others_allow():
+            master = self.expect_link(lent.master).index if lent.master else None
+            with self._named(f'"{lent.name}" in "{lent.master}"'):
+                self.kernel.change_link(index, master=master)
+        self._bring_back(self.expect_link(lent.name), lent.addresses, ())
+        with _as_far_as_others_allow():
+            self._bring_back(self.expect_link(lent.name), (), lent.routes)
+
+
+@contextmanager
+def _as_far_as_others_allow() -> Generator[None]:
+    """Other links may have changed meanwhile: the bridge has gone, the next hop's address has."""
+    try:
+        yield
+    except errors.TryAgainLater:
+        raise
+    except errors.CniError:
+        pass

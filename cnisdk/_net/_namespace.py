@@ -21,7 +21,7 @@ class Namespace(BridgeVerbs, ContainerLinkVerbs, DeviceVerbs, RuleVerbs, Shaping
     """The host's or a container's network namespace.
 
     ``add_*`` verbs fail when the object exists, carry the attachment's owner tag, and are undone when ADD
-    fails. ``ensure_*`` verbs make what containers share, and are never undone. ``remove_*`` verbs succeed
+    fails. ``ensure_*`` verbs make what containers share, and are not undone. ``remove_*`` verbs succeed
     when there is nothing. ``expect_*`` verbs raise an error that names what is missing or altered.
     """
 

@@ -138,6 +138,10 @@ class Kernel(Protocol):
         """Add an address."""
         ...
 
+    def put_back_addresses(self, index: int, addresses: Sequence[Address]) -> None:
+        """Add addresses as they were found; no duplicate address detection."""
+        ...
+
     def remove_address(self, index: int, address: IpInterface) -> None:
         """Remove an address."""
         ...

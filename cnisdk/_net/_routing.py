@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from cnisdk import errors
-from cnisdk._net._space import Space
+from cnisdk._net._routes import RouteVerbs
 from cnisdk._net._types import MAIN_TABLE, Address, KernelRoute, Link, PolicyRule
 
 
@@ -19,10 +19,9 @@ if TYPE_CHECKING:
 
 _RESERVED_TABLES = {0, 253, 254, 255}
 """Unspecified, default, main, local."""
-_IPV6_METRIC = 1024
 
 
-class RoutingVerbs(Space):
+class RoutingVerbs(RouteVerbs):
     """The verbs of `Namespace` for policy rules, routing tables and VRFs."""
 
     @contextmanager
@@ -66,39 +65,6 @@ class RoutingVerbs(Space):
         for rule in rules:
             with self._named(f"policy rule from {rule.src} to table {rule.table} in {self}"):
                 self.kernel.remove_policy_rule(rule)
-
-    def routes(self, name: str) -> list[KernelRoute]:
-        """The unicast routes on a link in all tables but the local one."""
-        with self._named(f'routes of "{name}" in {self}'):
-            index = self.expect_link(name).index
-            return [each for each in self.kernel.routes() if each.index == index]
-
-    def set_routes(self, name: str, routes: Sequence[KernelRoute]) -> None:
-        """Make these the unicast routes on a link, in all tables; undone when ADD fails.
-
-        What is missing is added before anything is removed, so that the link is never without routes.
-
-        Args:
-            name: The link, which is up.
-            routes: The routes.
-
-        Raises:
-            errors.CniError: names the route the kernel refused.
-        """
-        before = self.routes(name)
-        if self._rollback is not None:
-            self._rollback.add(self._change_routes, name, before)
-        self._change_routes(name, routes)
-
-    def _change_routes(self, name: str, routes: Sequence[KernelRoute]) -> None:
-        with self._named(f'routes of "{name}" in {self}'):
-            index = self.expect_link(name).index
-            present = {_bare(each) for each in self.routes(name)}
-            wanted = dict.fromkeys(map(_bare, routes))
-            # What is on the link comes before what is reached by it.
-            add = sorted((each for each in wanted if each not in present), key=_by_gateway)
-            remove = sorted((each for each in present if each not in wanted), key=_by_gateway)
-            self.kernel.change_routes(index, add=add, remove=remove[::-1])
 
     def free_table(self, first: int, *, besides: Collection[int] = ()) -> int:
         """The lowest routing table that no rule, route or VRF of this namespace uses.
@@ -157,7 +123,7 @@ class RoutingVerbs(Space):
                 for each in _in_table(routes, MAIN_TABLE, made.vrf_table)
             ]
             self.kernel.change_link(link.index, master=made.index)
-            self._restore_what_is_lost(link, addresses, moved)
+            self._bring_back(link, addresses, moved)
 
     def leave_vrf(self, name: str, vrf: str) -> None:
         """Take a link out of a VRF, as far as it is in it; the VRF goes with its last link.
@@ -179,7 +145,7 @@ class RoutingVerbs(Space):
                 addresses, routes = self.kernel.addresses(link.index), self.routes(name)
                 self.kernel.change_link(link.index, master=0)
                 moved = _in_table(routes, found.vrf_table, MAIN_TABLE)
-                self._restore_what_is_lost(link, addresses, moved)
+                self._bring_back(link, addresses, moved)
             self._remove_unused_vrf(found.name)
 
     def _remove_unused_vrf(self, name: str) -> None:
@@ -216,38 +182,10 @@ class RoutingVerbs(Space):
         """Undo of `join_vrf`."""
         link = self.expect_link(name)
         self.kernel.change_link(link.index, master=0)
-        self._restore_what_is_lost(link, addresses, routes)
+        self._bring_back(link, addresses, routes)
         self._change_routes(name, routes)
-
-    def _restore_what_is_lost(
-        self, link: Link, addresses: Sequence[Address], routes: Sequence[KernelRoute]
-    ) -> None:
-        """A link that enters or leaves a VRF goes down and up, which costs it routes and addresses."""
-        kept = {each.interface for each in self.kernel.addresses(link.index)}
-        lost = [
-            each.interface
-            for each in addresses
-            if each.interface not in kept and not each.interface.is_link_local
-        ]
-        if lost:
-            self.kernel.configure(link.index, addresses=lost, routes=[], up=False, dad=False)
-            # What goes with an address the kernel makes in its own time.
-            self.kernel.wait_addresses(link.index, self._deadline, of=lost)
-        if link.up:
-            self._change_routes(link.name, [*routes, *self.routes(link.name)])
 
 
 def _in_table(routes: Sequence[KernelRoute], old: int, new: int) -> list[KernelRoute]:
     """The routes, with those of one table in another."""
     return [attrs.evolve(each, table=new) if each.table == old else each for each in routes]
-
-
-def _bare(route: KernelRoute) -> KernelRoute:
-    """As the kernel shows it, but without the link: what makes two routes of a link the same."""
-    if route.dst.version == 4:
-        return attrs.evolve(route, index=None, scope=route.scope or 0)
-    return attrs.evolve(route, index=None, scope=0, priority=route.priority or _IPV6_METRIC)
-
-
-def _by_gateway(route: KernelRoute) -> bool:
-    return route.gw is not None

@@ -48,13 +48,15 @@ class Link:
     lower_index: int | None = None
     """Index of the link a macvlan, ipvlan or vlan is on, in that link's namespace."""
     mode: str = ""
-    """Mode of a macvlan (bridge, private, vepa, passthru) or ipvlan (l2, l3, l3s)."""
+    """Mode of a macvlan (bridge, private, vepa, passthru) or ipvlan (l2, l3, l3s); tap or tun."""
     vlan_id: int = 0
     """VLAN id of a vlan, 0 to 4094."""
     owner: int | None = None
     """User id that may open a tap; None for any user with the right to."""
     group: int | None = None
     """Group id that may open a tap; None for any."""
+    multi_queue: bool | None = None
+    """Whether a tap may be opened more than once; None where the kernel does not tell."""
     vrf_table: int = 0
     """Routing table of a VRF."""
     parent: str = ""
@@ -75,6 +77,10 @@ class Link:
     """Bridge port flag; None when the link is no port."""
     isolated: bool | None = None
     """Bridge port flag; None when the link is no port."""
+    forwards: bool | None = None
+    """Whether a bridge port is in the state forwarding; None when the link is no port."""
+    stp: bool = False
+    """Whether a bridge runs the spanning tree protocol, which decides over its ports' states."""
     vlan_filtering: bool | None = None
     """Whether a bridge tells VLANs apart; None when the link is no bridge or the kernel cannot."""
     default_vlan: int = 0
@@ -103,6 +109,16 @@ class Address:
     """Address with prefix length."""
     flags: int = 0
     """IFA_F_* bits."""
+    peer: IpAddress | None = None
+    """The other end of a point-to-point link, whose the prefix length is then; None for none."""
+    broadcast: IpAddress | None = None
+    """The subnet's broadcast address; None for none, or for IPv6."""
+    label: str = ""
+    """IPv4: the link's name, or that with a colon and more."""
+    priority: int = 0
+    """Metric of the subnet's route; 0 for the kernel's default."""
+    scope: int = 0
+    """0 global, 253 link, 254 host."""
 
     @property
     def tentative(self) -> bool:

@@ -68,6 +68,35 @@ def open_directory(path: str, *, create_mode: int | None = None) -> int:
     return os.open(path, _DIRECTORY)
 
 
+def check_usable(path: str, *, follow: bool) -> None:
+    """Make sure that files could be written in a directory, which may be missing, without changing anything.
+
+    Args:
+        path: The directory.
+        follow: Whether it may be a symbolic link; those above it are the operator's business.
+
+    Raises:
+        errors.IoFailure: it is not writable, or the filesystem is full (code 5).
+    """
+    directory = path
+    while not os.path.lexists(directory):
+        directory = os.path.dirname(os.path.abspath(directory))
+    with naming(f"cannot use {directory}"):
+        unfollowed = os.O_NOFOLLOW if directory == path and not follow else 0
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | unfollowed)
+        try:
+            filesystem = os.fstatvfs(fd)
+        finally:
+            os.close(fd)
+        if filesystem.f_flag & os.ST_RDONLY:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        if not os.access(directory, os.W_OK | os.X_OK):
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+        # Some filesystems do not count inodes and report zero of zero.
+        if filesystem.f_bavail == 0 or (filesystem.f_files and filesystem.f_favail == 0):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def read(dir_fd: int, name: str, limit: int = 1 << 20) -> bytes | None:
     """The content of a file, None when there is no such file.
 

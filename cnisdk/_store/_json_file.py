@@ -40,6 +40,14 @@ class JsonFile:
             return []
         return [JsonFile(os.path.join(directory, n)) for n in sorted(names) if n.endswith(_SUFFIX)]
 
+    def check_usable(self) -> None:
+        """Make sure that the file could be written, without changing anything.
+
+        Raises:
+            errors.IoFailure: its directory is not writable, or the filesystem is full (code 5).
+        """
+        _atomic.check_usable(os.path.dirname(self.path), follow=True)
+
     def read(self) -> dict[str, Any] | None:
         """The object; None when there is no file, or none that can be read.
 

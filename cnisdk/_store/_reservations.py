@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager
@@ -213,27 +212,7 @@ class Reservations:
         Raises:
             errors.IoFailure: a directory is not writable, or the filesystem is full (code 5).
         """
-        directory = self.path
-        while not os.path.lexists(directory):
-            directory = os.path.dirname(os.path.abspath(directory))
-        with _atomic.naming(f"cannot use {directory}"):
-            # Above the network's own directory symbolic links are the operator's business.
-            fd = (
-                _atomic.open_directory(directory)
-                if directory == self.path
-                else os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            )
-            try:
-                filesystem = os.fstatvfs(fd)
-            finally:
-                os.close(fd)
-            if filesystem.f_flag & os.ST_RDONLY:
-                raise OSError(errno.EROFS, os.strerror(errno.EROFS))
-            if not os.access(directory, os.W_OK | os.X_OK):
-                raise OSError(errno.EACCES, os.strerror(errno.EACCES))
-            # Some filesystems do not count inodes and report zero of zero.
-            if filesystem.f_bavail == 0 or (filesystem.f_files and filesystem.f_favail == 0):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        _atomic.check_usable(self.path, follow=False)
 
     def warn(self, message: str, **fields: object) -> None:
         """Write to the log, when there is one."""

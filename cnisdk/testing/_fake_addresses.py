@@ -9,7 +9,14 @@ from ipaddress import ip_address, ip_interface, ip_network
 
 import attrs
 
-from cnisdk._net._types import IFA_F_PERMANENT, MAIN_TABLE, PROTO_KERNEL, Address, KernelRoute
+from cnisdk._net._types import (
+    IFA_F_NOPREFIXROUTE,
+    IFA_F_PERMANENT,
+    MAIN_TABLE,
+    PROTO_KERNEL,
+    Address,
+    KernelRoute,
+)
 from cnisdk._result import IpAddress, IpInterface
 from cnisdk.testing._fake_space import FakeSpace
 
@@ -25,10 +32,14 @@ class FakeAddresses(FakeSpace):
 
     def addresses(self, index: int) -> list[Address]:
         """The addresses of a link."""
+        name = self.name(index)
         return [
-            Address(interface=each, flags=IFA_F_PERMANENT)
-            for each in self._present(self.name(index))
+            Address(interface=each, flags=self._flags(name, each)) for each in self._present(name)
         ]
+
+    def _flags(self, name: str, address: IpInterface) -> int:
+        unconnected = (name, str(address)) in self.unconnected
+        return IFA_F_PERMANENT | (IFA_F_NOPREFIXROUTE if unconnected else 0)
 
     def _present(self, name: str) -> list[IpInterface]:
         return [ip_interface(each) for each in self.by_name[name].addresses]
@@ -52,6 +63,14 @@ class FakeAddresses(FakeSpace):
             self.unconnected.add((name, str(address)))
         elif self.by_name[name].up:
             self._connect(name, address)
+
+    def put_back_addresses(self, index: int, addresses: Sequence[Address]) -> None:
+        """Add addresses as they were found; labels and broadcast addresses are not kept here."""
+        name = self.name(index)
+        for each in addresses:
+            self.machine.change(f"add {each.interface} to {name}")
+            connected = not each.flags & IFA_F_NOPREFIXROUTE
+            self._add_address(name, each.interface, connected=connected)
 
     def _connect(self, name: str, address: IpInterface) -> None:
         network = address.network

@@ -59,6 +59,7 @@ class FakeKernel(FakeShaping, FakeRouting, FakeVlans):
             parent=state.parent,
             owner=state.owner,
             group=state.group,
+            multi_queue=state.multi_queue,
             peer_index=peer[0].index(peer[1]) if peer else None,
             promisc=state.promisc,
             allmulti=state.allmulti,
@@ -66,6 +67,7 @@ class FakeKernel(FakeShaping, FakeRouting, FakeVlans):
             promiscuity=int(state.promisc) + int(is_port),
             hairpin=state.hairpin if is_port else None,
             isolated=state.isolated if is_port else None,
+            forwards=self.operstate(name) == "up" if is_port else None,
             vlan_filtering=state.vlan_filtering if state.kind == "bridge" else None,
             default_vlan=DEFAULT_VLAN if state.kind == "bridge" else 0,
         )
@@ -176,7 +178,15 @@ class FakeKernel(FakeShaping, FakeRouting, FakeVlans):
         self.machine.change(f"add tap {name}")
         if name in self.by_name:
             raise OSError(errno.EBUSY, "Device or resource busy")
-        self.put(name, LinkState(kind="tun", mac=_MADE_UP_MAC, owner=owner, group=group))
+        made = LinkState(
+            kind="tun",
+            mode="tap",
+            mac=_MADE_UP_MAC,
+            owner=owner,
+            group=group,
+            multi_queue=multi_queue,
+        )
+        self.put(name, made)
         return cast("Link", self.link(name))
 
     def change_link(

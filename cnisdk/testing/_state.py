@@ -31,11 +31,13 @@ class LinkState:
     lower: tuple[str, str] | None = None
     """Namespace path ("" for the host) and name of the link this one is on."""
     mode: str = ""
-    """Mode of a macvlan or ipvlan."""
+    """Mode of a macvlan or ipvlan; tap."""
     owner: int | None = None
     """User id that may open a tap."""
     group: int | None = None
     """Group id that may open a tap."""
+    multi_queue: bool | None = None
+    """Whether a tap may be opened more than once."""
     vlan_id: int = 0
     """VLAN id of a vlan."""
     vrf_table: int = 0

@@ -162,6 +162,10 @@ class NetlinkKernel(Shaping, RoutingKernel, SysfsKernel):
         """Add an address; no duplicate address detection, for the link is ours."""
         self._netlink.batch([_requests.new_address(index, address, dad=False)])
 
+    def put_back_addresses(self, index: int, addresses: Sequence[Address]) -> None:
+        """Add addresses as they were found, in one send."""
+        self._netlink.batch([_requests.same_address(index, each) for each in addresses])
+
     def remove_address(self, index: int, address: IpInterface) -> None:
         """Remove an address."""
         self._netlink.batch([_requests.remove_address(index, address)])

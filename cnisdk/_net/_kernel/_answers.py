@@ -14,6 +14,8 @@ _IFF_UP, _IFF_PROMISC, _IFF_ALLMULTI = 0x1, 0x100, 0x200
 _ON_TOP = ("macvlan", "ipvlan", "vlan")
 _UNICAST, _LOCAL_TABLE = 1, 255
 _ONLINK = 0x4
+_FORWARDING = 3
+_TUN_TYPES = {1: "tun", 2: "tap"}
 _ANYWHERE = {2: "0.0.0.0", 10: "::"}  # noqa: S104  # by address family; nothing is bound
 
 
@@ -46,6 +48,7 @@ def link(data: bytes) -> Link:
         vlan_id=_detail(details, "IFLA_VLAN_ID"),
         owner=tap.get_attr("IFLA_TUN_OWNER") if tap else None,
         group=tap.get_attr("IFLA_TUN_GROUP") if tap else None,
+        multi_queue=_flag(tap, "IFLA_TUN_MULTI_QUEUE"),
         vrf_table=_detail(details, "IFLA_VRF_TABLE"),
         parent=message.get_attr("IFLA_PARENT_DEV_NAME") or "",
         parent_bus=message.get_attr("IFLA_PARENT_DEV_BUS_NAME") or "",
@@ -56,6 +59,8 @@ def link(data: bytes) -> Link:
         promiscuity=message.get_attr("IFLA_PROMISCUITY") or 0,
         hairpin=_flag(port, "IFLA_BRPORT_MODE"),
         isolated=_flag(port, "IFLA_BRPORT_ISOLATED"),
+        forwards=port.get_attr("IFLA_BRPORT_STATE") == _FORWARDING if port else None,
+        stp=bool(_detail(bridge, "IFLA_BR_STP_STATE")),
         vlan_filtering=_vlan_filtering(bridge),
         default_vlan=_detail(bridge, "IFLA_BR_VLAN_DEFAULT_PVID"),
     )
@@ -131,17 +136,26 @@ def _detail(details: Any, name: str) -> int:
 
 
 def _mode(kind: str, details: Any) -> str:
-    if details is None or kind in {"vlan", "tun", "vrf"}:
+    if details is None or kind in {"vlan", "vrf"}:
         return ""
+    if kind == "tun":
+        return _TUN_TYPES.get(_detail(details, "IFLA_TUN_TYPE"), "")
     if kind == "ipvlan":
         return IPVLAN_MODES[_detail(details, "IFLA_IPVLAN_MODE")]
     return str(details.get_attr("IFLA_MACVLAN_MODE"))
 
 
 def _address(message: Any) -> Address:
-    text = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
+    end = message.get_attr("IFA_ADDRESS")
+    text = message.get_attr("IFA_LOCAL") or end
+    broadcast = message.get_attr("IFA_BROADCAST")
     flags = message.get_attr("IFA_FLAGS")
     return Address(
         interface=ip_interface(f"{text}/{message['prefixlen']}"),
         flags=message["flags"] if flags is None else flags,
+        peer=ip_address(end) if end and end != text else None,
+        broadcast=ip_address(broadcast) if broadcast else None,
+        label=message.get_attr("IFA_LABEL") or "",
+        priority=message.get_attr("IFA_RT_PRIORITY") or 0,
+        scope=message["scope"],
     )

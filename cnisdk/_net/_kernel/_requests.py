@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cnisdk._net._kernel._messages import AddressMessage, LinkMessage, RouteMessage
-from cnisdk._net._types import IFA_F_NODAD, IFA_F_NOPREFIXROUTE, KernelRoute
+from cnisdk._net._types import IFA_F_NODAD, IFA_F_NOPREFIXROUTE, Address, KernelRoute
 
 
 if TYPE_CHECKING:
@@ -171,6 +171,22 @@ def new_address(
     if flags:
         attrs.append(("IFA_FLAGS", flags))
     fields = _address_fields(index, address)
+    return request(AddressMessage, _NEWADDR, fields=fields, attrs=attrs, flags=CREATE | EXCL)
+
+
+def same_address(index: int, address: Address) -> bytearray:
+    """Add an address as it was found; no duplicate address detection, for it was settled then."""
+    own = str(address.interface.ip)
+    given = {
+        "IFA_LOCAL": own,
+        "IFA_ADDRESS": str(address.peer) if address.peer else own,
+        "IFA_BROADCAST": str(address.broadcast) if address.broadcast else "",
+        "IFA_LABEL": address.label,
+        "IFA_RT_PRIORITY": address.priority,
+        "IFA_FLAGS": address.flags & IFA_F_NOPREFIXROUTE | IFA_F_NODAD,
+    }
+    attrs: Attributes = [(key, value) for key, value in given.items() if value]
+    fields = {**_address_fields(index, address.interface), "scope": address.scope}
     return request(AddressMessage, _NEWADDR, fields=fields, attrs=attrs, flags=CREATE | EXCL)
 
 

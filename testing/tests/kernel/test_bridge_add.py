@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from machine import Machine, Netns
 
+from cnisdk import Namespace, errors
+
 
 pytestmark = pytest.mark.kernel
 
@@ -249,6 +251,31 @@ def test_a_bridge_of_another_subnet(  # noqa: PLR0917  # a table with two axes
     now = {each.partition("/")[0] for each in machine.host.addresses("br0")}
     kept = set() if conflict else {before[0].partition("/")[0]}
     assert now == {gateway} | kept
+
+
+def test_an_address_that_was_replaced_comes_back_when_add_fails(
+    machine: Machine, container: Netns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The containers of the other network still go by it."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise errors.CniError("no masquerading today")
+
+    monkeypatch.setattr(Namespace, "add_masquerade", refuse)
+    machine.host.ip("link add br0 up type bridge")
+    machine.host.ip("link add port up master br0 type veth peer name wire")
+    machine.host.ip("link set wire up")
+    for each in ("10.1.0.1/24 label br0:old", "10.1.0.9/24 brd 10.1.0.255", "fd01::1/48 nodad"):
+        machine.host.ip(f"address add {each} dev br0")
+    machine.host.ip("route add 172.16.0.0/12 via 10.1.0.7 src 10.1.0.9")
+    shown = ("-o address show br0 scope global", "route", "-6 route show root fd00::/8")
+    before = [machine.host.ip(each) for each in shown]
+    conf = machine.conf(
+        *("10.2.0.0/24", "fd01::/64"), isGateway=True, forceAddress=True, ipMasq=True
+    )
+
+    assert "no masquerading today" in machine.call("ADD", conf, container).error
+    assert [machine.host.ip(each) for each in shown] == before
 
 
 def test_ipv6_detection_is_off_unless_asked_for(machine: Machine, container: Netns) -> None:

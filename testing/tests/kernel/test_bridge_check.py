@@ -129,6 +129,10 @@ BREAKS: dict[str, tuple[Callable[[Added], object], str]] = {
         ],
         "other0",
     ),
+    "port disabled": (
+        lambda a: a.host("bridge link set dev {port} state disabled"),
+        "veth.*does not forward",
+    ),
     "hairpin": (lambda a: a.host("bridge link set dev {port} hairpin off"), "hairpinMode"),
     "isolation": (lambda a: a.host("bridge link set dev {port} isolated off"), "portIsolation"),
     # the bridge

@@ -209,6 +209,46 @@ def test_whatever_the_container_did_is_undone(
     assert device(host) == before
 
 
+def test_what_the_move_costs_a_device_comes_back(
+    machine: Machine, host: Netns, container: Netns
+) -> None:
+    """The kernel takes its master and addresses from it, the container may change the rest."""
+    for command in (
+        "link add br9 type bridge",
+        "link set br9 up",
+        "link set ens5 master br9 txqueuelen 77",
+        "address add 192.0.2.8/24 dev ens5 label ens5:more metric 50",
+        "address add 198.51.100.1 peer 198.51.100.2/32 dev ens5",
+        "address add 2001:db8::1/64 dev ens5 noprefixroute nodad",
+        "route add 203.0.113.0/24 via 192.0.2.1",
+    ):
+        host.ip(command)
+    shown = (
+        "link show ens5",
+        "-o address show ens5 scope global",
+        "route",
+        "-6 route show root 2001::/16",
+    )
+    before = [host.ip(each) for each in shown]
+    machine.add(conf(machine), container)
+    for change in ("promisc on", "allmulticast on", "txqueuelen 99", "mtu 1300"):
+        container.ip(f"link set eth0 {change}")
+    machine.delete(conf(machine), container)
+    assert [host.ip(each) for each in shown] == before
+
+
+def test_a_device_comes_back_without_a_bridge_that_has_gone(
+    machine: Machine, host: Netns, container: Netns
+) -> None:
+    host.ip("link add br9 type bridge")
+    host.ip("link set ens5 master br9")
+    machine.add(conf(machine), container)
+    host.ip("link delete br9")
+    machine.delete(conf(machine), container)
+    assert host.addresses("ens5") == ["192.0.2.7/24"]
+    assert records(machine) == []
+
+
 def test_del_without_add(machine: Machine, host: Netns, container: Netns) -> None:
     """W-HD-1: errors when namespace or link is gone; and other plugins' interfaces are no devices."""
     before = device(host)

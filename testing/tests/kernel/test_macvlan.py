@@ -353,6 +353,10 @@ def test_status(machine: Machine) -> None:
     assert machine.call("STATUS", cfg).code == 0
     assert machine.call("STATUS", {**default, "linkInContainer": True}).code == 0
 
+    machine.host.ip("link add br0 type bridge")
+    machine.host.ip("link set m0 master br0")
+    assert '"m0" is a port of a bridge' in machine.call("STATUS", cfg).error
+
 
 def test_a_master_may_be_called_by_an_alternative_name(machine: Machine, container: Netns) -> None:
     """They are there for names beyond 15 bytes."""

@@ -61,6 +61,22 @@ def test_mac_mtu_and_queues_count_whoever_owns_it(
     assert shown == {key: owned.get(key) for key in shown}
 
 
+@pytest.mark.parametrize(
+    ("other", "complaint"), [("tap multi_queue", "multiQueue is True"), ("tun", "is a tun device")]
+)
+def test_another_kind_of_device(
+    machine: Machine, container: Netns, other: str, complaint: str
+) -> None:
+    """The virtual machine could not open it."""
+    result = machine.add(conf(machine), container)
+    del result["interfaces"][0]["mac"]
+    container.ip("tuntap del eth0 mode tap")
+    container.ip(f"tuntap add eth0 mode {other}")
+    container.ip("link set eth0 up")
+
+    assert complaint in machine.call("CHECK", conf(machine), container, prev=result).error
+
+
 def test_as_a_port_of_a_bridge_in_the_container(machine: Machine, container: Netns) -> None:
     """T: ADD, DEL, DEL again."""
     container.ip("link add br1 type bridge")

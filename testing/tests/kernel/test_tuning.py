@@ -301,6 +301,25 @@ def test_check_notices(machine: Machine, container: Netns, change: str, message:
 
 
 @pytest.mark.usefixtures("link")
+def test_check_notices_that_del_could_restore_nothing(machine: Machine, container: Netns) -> None:
+    cfg = conf(machine, mtu=1400)
+    result = machine.add(cfg, container, prev=prev(container))
+    for file in saved(machine):
+        file.unlink()
+
+    assert "no original settings" in machine.call("CHECK", cfg, container, prev=result).error
+
+
+def test_status_without_a_place_for_the_originals(machine: Machine) -> None:
+    (machine.root / "file").touch()
+    cfg = {**conf(machine, version="1.1.0"), "dataDir": str(machine.root / "file" / "tuning")}
+    out = machine.call("STATUS", cfg)
+
+    assert out.document["code"] == 50
+    assert "dataDir" in out.error
+
+
+@pytest.mark.usefixtures("link")
 def test_what_was_not_configured_may_change(machine: Machine, container: Netns) -> None:
     """W-TU-4: somebody else set the interface promiscuous; that is no fault."""
     cfg = conf(machine, mtu=1400)
