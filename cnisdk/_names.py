@@ -17,6 +17,7 @@ from cnisdk._problems import shown
 _IDENTIFIER = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*")
 _TAG = r"\S+, net: (?P<network>.+), if: (?P<ifname>.+), id: (?P<container_id>.*)"
 _TAG_BYTES = 128
+_HASH_DIGITS = 128  # of SHA-512
 _KEY_LENGTH = 33
 _IFNAME_BYTES = 15  # IFNAMSIZ less the terminating zero
 
@@ -122,7 +123,12 @@ class Attachment:
             prefix: What it starts with.
             length: How many characters it has in all.
             ifname: Put the interface name into the hash too, which the Go plugins do not.
+
+        Raises:
+            ValueError: the length leaves no room for a hash, or more than a hash has.
         """
+        if not 0 < length - len(prefix) <= _HASH_DIGITS:
+            raise ValueError(f'a name of {length} characters that begins with "{prefix}"')
         text = f"{self.network}{self.container_id}{self.ifname if ifname else ''}"
         return prefix + short_hash(text, length - len(prefix))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 import cnisdk
-from cnisdk import capabilities, errors, on
+from cnisdk import capabilities, errors, on, versions
 
 
 _LARGEST_BURST = 8 * (2**32 - 1)
@@ -60,7 +60,7 @@ class BandwidthConf(cnisdk.NetConf):
         return cnisdk.RateLimit(rate, burst) if rate else None
 
 
-class Bandwidth(cnisdk.ChainedPlugin[BandwidthConf]):
+class Bandwidth(cnisdk.ChainedPlugin[BandwidthConf], supported_versions=versions.ALL[2:]):
     """Limit what goes into a container and what comes out of it."""
 
     @on.add

@@ -108,7 +108,8 @@ class BridgeConf(cnisdk.NetConf):
             raise ValueError("cannot set hairpin mode and promiscuous mode at the same time")
         if self.disable_container_interface and self.ipam is not None:
             raise ValueError("cannot use IPAM when DisableContainerInterface flag is set")
-        if self.vlan and self.gateway and len(f"{self.bridge}.{self.vlan}".encode()) > _NAME_BYTES:
+        with_gateway = self.vlan and self.gateway and self.ipam is not None
+        if with_gateway and len(f"{self.bridge}.{self.vlan}".encode()) > _NAME_BYTES:
             raise ValueError(  # W-BR-8
                 f'the gateway of vlan {self.vlan} would be the interface "{self.bridge}.{self.vlan}", '
                 f"and {_NAME_BYTES} bytes is the most; take a shorter name for the bridge"
@@ -211,9 +212,9 @@ class Bridge(cnisdk.Plugin[BridgeConf]):
                 f'prevResult has no interface "{op.ifname}" in {op.netns.path}'
             )
         recorded = prev.interface(cfg.bridge, "")
-        bridge = op.host.expect_link(
-            cfg.bridge, kind="bridge", up=True, mac=recorded.mac if recorded else None
-        )
+        if recorded is None:
+            raise errors.InvalidConfig(f'prevResult has no interface "{cfg.bridge}" on the host')
+        bridge = op.host.expect_link(cfg.bridge, kind="bridge", up=True, mac=recorded.mac or None)
         if cfg.promisc_mode and not bridge.promiscuity:
             raise errors.CniError(f'bridge "{cfg.bridge}" is not promiscuous any more')
         peer = op.netns.expect_link(op.ifname, kind="veth", mac=eth.mac or None)

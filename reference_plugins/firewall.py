@@ -7,7 +7,7 @@ import re
 import attrs
 
 import cnisdk
-from cnisdk import errors, on
+from cnisdk import errors, on, versions
 from reference_plugins import _firewalld
 from reference_plugins._firewall_rules import (
     Owned,
@@ -68,7 +68,7 @@ class FirewallConf(cnisdk.NetConf):
         return self.ingress_policy if self.ingress_policy in _POLICIES[2:] else ""
 
 
-class Firewall(cnisdk.ChainedPlugin[FirewallConf]):
+class Firewall(cnisdk.ChainedPlugin[FirewallConf], supported_versions=versions.ALL[2:]):
     """Let the traffic of containers through the host's firewall, and keep bridges apart."""
 
     @on.add

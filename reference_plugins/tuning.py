@@ -200,8 +200,10 @@ def _restore(netns: cnisdk.Namespace, ifname: str, saved: Mapping[str, Any]) -> 
 def _with_changes(op: cnisdk.ChainedAdd[TuningConf], wanted: Mapping[str, Any]) -> cnisdk.Result:
     """prevResult with what is different now, so that CHECK of earlier plugins finds it."""
     changes = {name: value for name, value in wanted.items() if name in {"mac", "mtu"}}
+    named = [each for each in op.prev_result.interfaces if each.name == op.ifname]
+    inside = [each for each in named if each.sandbox] or named
     interfaces = tuple(
-        attrs.evolve(each, **changes) if each.name == op.ifname and each.sandbox else each
+        attrs.evolve(each, **changes) if each in inside else each
         for each in op.prev_result.interfaces
     )
     return attrs.evolve(op.prev_result, interfaces=interfaces)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 import cnisdk
-from cnisdk import errors, on, validators
+from cnisdk import errors, on, validators, versions
 
 
 _CLAIMS = cnisdk.Claims("vrf")
@@ -30,7 +30,7 @@ class VrfConf(cnisdk.NetConf):
         return self.vrf_name
 
 
-class Vrf(cnisdk.ChainedPlugin[VrfConf], supported_versions=cnisdk.versions.ALL[3:]):
+class Vrf(cnisdk.ChainedPlugin[VrfConf], supported_versions=versions.ALL[3:]):
     """Put an interface that an earlier plugin has made into a VRF of the container."""
 
     @on.add

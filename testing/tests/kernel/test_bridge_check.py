@@ -283,7 +283,7 @@ def test_what_tuning_changed_passes_with_the_result_it_reported(added: Added) ->
     added.machine.check(conf, added.container, prev)
 
 
-@pytest.mark.parametrize("missing", ["interfaces", "prevResult", "container"])
+@pytest.mark.parametrize("missing", ["interfaces", "prevResult", "container", "bridge"])
 def test_a_prev_result_that_does_not_fit_is_refused(added: Added, missing: str) -> None:
     """3.1 CHECK: prev required; container entry by ifname + netns."""
     prev: Any = {**added.result, "interfaces": [], "ips": []}
@@ -291,13 +291,18 @@ def test_a_prev_result_that_does_not_fit_is_refused(added: Added, missing: str) 
         interfaces = [dict(each) for each in added.result["interfaces"]]
         interfaces[2]["sandbox"] = "/run/netns/other"
         prev = {**added.result, "interfaces": interfaces}
+    if missing == "bridge":
+        interfaces = [dict(each) for each in added.result["interfaces"]]
+        interfaces[0]["name"] = "br9"
+        prev = {**added.result, "interfaces": interfaces}
     if missing == "prevResult":
         prev = None
 
     out = added.machine.call("CHECK", added.conf, added.container, prev=prev)
 
     assert out.document["code"] == 7
-    assert ("required prevResult missing" if prev is None else '"eth0"') in out.error
+    named = {"prevResult": "required prevResult missing", "bridge": '"br0"'}.get(missing, '"eth0"')
+    assert named in out.error
 
 
 def test_table_0_is_the_main_one(machine: Machine, container: Netns) -> None:

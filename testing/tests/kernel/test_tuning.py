@@ -118,6 +118,17 @@ def test_mac_from_every_source(
 
 
 @pytest.mark.usefixtures("link")
+def test_a_result_that_does_not_say_where_the_interface_is(
+    machine: Machine, container: Netns
+) -> None:
+    """5.2: the MAC of each interface of that name becomes what it is now."""
+    given = {**prev(container), "interfaces": [{"name": "veth1"}, {"name": "eth0"}]}
+    result = machine.add(conf(machine, mac=MAC), container, prev=given)
+
+    assert [each.get("mac") for each in result["interfaces"]] == [None, MAC]
+
+
+@pytest.mark.usefixtures("link")
 def test_sysctls_come_and_go(machine: Machine, container: Netns) -> None:
     """T: sysctl only, prevResult unchanged; W-TU-3: restored; W-TU-1: args without the key."""
     cfg = conf(

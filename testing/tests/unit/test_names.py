@@ -160,6 +160,13 @@ def test_attachments_that_join_to_the_same_text_have_different_keys() -> None:
     assert len(keys) == 3
 
 
+@pytest.mark.parametrize(("prefix", "length"), [("bwp", 3), ("CNI-", 0), ("x" * 40, 28), ("", 200)])
+def test_a_name_without_room_for_a_hash_is_refused(prefix: str, length: int) -> None:
+    """2.7: T: too-long prefix, length bounds."""
+    with pytest.raises(ValueError, match=f"a name of {length} characters"):
+        Attachment("net", "c1", "eth0").hashed_name(prefix, length)
+
+
 def test_attachment_reads_as_the_operator_would_say_it() -> None:
     """For messages."""
     assert str(Attachment("net", "c1", "eth0")) == "c1/eth0 on net"
