@@ -8,9 +8,6 @@ import cnisdk
 from cnisdk import errors, on
 
 
-_LO = "lo"
-
-
 @cnisdk.config
 class LoopbackConf(cnisdk.NetConf):
     """Configuration of the loopback plugin: no keys beyond the common ones, and no IPAM."""
@@ -24,22 +21,20 @@ class Loopback(cnisdk.Plugin[LoopbackConf]):
     @on.add
     def attach(self, op: cnisdk.Add[LoopbackConf]) -> cnisdk.Result:
         """Set lo up; the interface is always lo, whatever CNI_IFNAME says."""
-        if not op.netns.expect_link(_LO).up:
-            before = op.netns.addresses(_LO)
-            op.on_rollback(self._take_down, op.netns, op.attachment, before)
+        if not op.netns.expect_link("lo").up:
+            op.on_rollback(_remove_new, op.netns, op.netns.addresses("lo"))
+            op.on_rollback(_take_down, op.netns, op.attachment)
             # The tag says on whose behalf lo is up, so that DEL does not take it from others.
-            op.netns.set_alias(_LO, op.attachment.owner_tag)
-            op.netns.set_up(_LO)
-        addresses = op.netns.addresses(_LO)
-        for address in addresses:
-            if not (address.ip.is_loopback or address.ip.is_link_local):
-                raise errors.CniError(
-                    f'loopback interface found with non-loopback address "{address}"'
-                )
+            op.netns.set_alias("lo", op.attachment.owner_tag)
+            op.netns.set_up("lo")
+        addresses = op.netns.addresses("lo")
+        bad = [each for each in addresses if not (each.ip.is_loopback or each.ip.is_link_local)]
+        if bad:
+            raise errors.CniError(f'loopback interface found with non-loopback address "{bad[0]}"')
         if op.prev_result is not None:
             return op.prev_result
         res = op.result()
-        lo = res.interface(op.netns.interface(_LO))
+        lo = res.interface(op.netns.interface("lo"))
         firsts = {each.version: each for each in reversed(addresses)}
         for _, first in sorted(firsts.items()):
             res.ip(first, on=lo)
@@ -49,27 +44,24 @@ class Loopback(cnisdk.Plugin[LoopbackConf]):
     def detach(self, op: cnisdk.Del[LoopbackConf]) -> None:
         """Set lo down, if it was this attachment that set it up."""
         if op.netns is not None:
-            self._take_down(op.netns, op.attachment)
+            _take_down(op.netns, op.attachment)
 
     @on.check
     def verify(self, op: cnisdk.Check[LoopbackConf]) -> None:
         """Check that lo is up and has the addresses ADD reported."""
-        op.netns.expect_link(_LO, up=True)
-        for ip in op.prev_result.ips_of(_LO, op.netns.path):
-            op.netns.expect_address(_LO, ip.address)
+        op.netns.expect_link("lo", up=True)
+        for ip in op.prev_result.ips_of("lo", op.netns.path):
+            op.netns.expect_address("lo", ip.address)
 
-    @staticmethod
-    def _take_down(
-        netns: cnisdk.Namespace,
-        attachment: cnisdk.Attachment,
-        before: list[cnisdk.IpInterface] | None = None,
-    ) -> None:
-        lo = netns.link(_LO)
-        if lo is None or not attachment.owns(lo.alias):
-            return
-        netns.set_down(_LO)
-        netns.set_alias(_LO, "")
-        # The kernel leaves lo the IPv4 address it gave it; so does DEL, as in Go.
-        if before is not None:
-            for address in set(netns.addresses(_LO)) - set(before):
-                netns.remove_address(_LO, address)
+
+def _take_down(netns: cnisdk.Namespace, attachment: cnisdk.Attachment) -> None:
+    lo = netns.link("lo")
+    if lo is not None and attachment.owns(lo.alias):
+        netns.set_down("lo")
+        netns.set_alias("lo", "")
+
+
+def _remove_new(netns: cnisdk.Namespace, before: list[cnisdk.IpInterface]) -> None:
+    """The kernel leaves lo the IPv4 address it gave it; so does DEL, as in Go."""
+    for address in set(netns.addresses("lo")) - set(before):
+        netns.remove_address("lo", address)
