@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from cnisdk import errors
 from cnisdk._codec import Sources, decode, decode_leniently
 from cnisdk._config import NetConf
-from cnisdk._ipam import BY_INTERFACE
+from cnisdk._ipam import BY_INTERFACE, Delegate
 from cnisdk._names import Attachment
 from cnisdk._operations import Add, Call, ChainedAdd, Check, Del, Gc, Status
 from cnisdk._problems import Problem, as_error, expected
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 VALID_ATTACHMENTS = "cni.dev/valid-attachments"
 ATTACHMENTS = "cni.dev/attachments"
 """What libcni sends along for readers of a draft of the specification."""
+
+_Step = Callable[[], object]
 
 
 def dispatch(spec: PluginSpec, call: Call) -> bytes:
@@ -72,17 +74,11 @@ def _add(spec: PluginSpec, call: Call) -> bytes:
 def _delete(spec: PluginSpec, call: Call) -> None:
     config, network, defect = _lenient_configuration(spec, call)
     operation: Del[Any] = Del(call, config, network, _kept_result(call), defect=defect)
-    failures = Failures(f"{spec.name} DEL")
-    ipam = network.ipam if spec.kind == "interface" else None
-    by_interface = ipam is not None and ipam.type in BY_INTERFACE
-    if by_interface:
-        failures.collect(operation.ipam.delete)
-    failures.collect(lambda: _handler(spec, "DEL")(operation))
+    steps: list[_Step] = [lambda: _handler(spec, "DEL")(operation)]
     if spec.kind == "interface":
-        failures.collect(lambda: operation.host.remove_owned(operation.attachment))
-        if ipam is not None and not by_interface:
-            failures.collect(operation.ipam.delete)
-    failures.raise_if_any()
+        steps.append(lambda: operation.host.remove_owned(operation.attachment))
+        steps = _with_ipam(operation, network, steps, Delegate.delete)
+    _run_all(f"{spec.name} DEL", steps)
 
 
 def _check(spec: PluginSpec, call: Call) -> None:
@@ -102,18 +98,13 @@ def _gc(spec: PluginSpec, call: Call) -> None:
     valid = valid_attachments(call.document, call.network_name)
     config, network, defect = _lenient_configuration(spec, call)
     operation: Gc[Any] = Gc(call, config, network, valid, defect=defect)
-    failures = Failures(f"{spec.name} GC")
-    ipam = network.ipam if spec.kind == "interface" else None
-    by_interface = ipam is not None and ipam.type in BY_INTERFACE
-    if by_interface:
-        failures.collect(operation.ipam.gc)
+    steps: list[_Step] = []
     if "GC" in spec.handlers:
-        failures.collect(lambda: spec.handlers["GC"](operation))
+        steps.append(lambda: spec.handlers["GC"](operation))
     if spec.kind == "interface":
-        failures.collect(lambda: operation.host.retain_owned(call.network_name, valid))
-        if ipam is not None and not by_interface:
-            failures.collect(operation.ipam.gc)
-    failures.raise_if_any()
+        steps.append(lambda: operation.host.retain_owned(call.network_name, valid))
+        steps = _with_ipam(operation, network, steps, Delegate.gc)
+    _run_all(f"{spec.name} GC", steps)
 
 
 def _status(spec: PluginSpec, call: Call) -> None:
@@ -135,32 +126,43 @@ def _handler(spec: PluginSpec, verb: str) -> Callable[[Any], object]:
     return handler
 
 
-class Failures:
-    """Errors of a verb that goes on after one: DEL and GC remove as much as they can."""
+def _with_ipam(
+    operation: Del[Any] | Gc[Any],
+    network: NetConf,
+    steps: list[_Step],
+    verb: Callable[[Delegate], object],
+) -> list[_Step]:
+    """The steps with the delegate's: last, or first where what it sends goes out by the interface."""
+    if network.ipam is None:
+        return steps
 
-    def __init__(self, what: str) -> None:
-        self.what = what
-        self.failures: list[BaseException] = []
+    def delegate() -> None:
+        verb(operation.ipam)
 
-    def collect(self, step: Callable[[], object]) -> None:
-        """Run a step; keep its error."""
+    return [delegate, *steps] if network.ipam.type in BY_INTERFACE else [*steps, delegate]
+
+
+def _run_all(what: str, steps: Iterable[_Step]) -> None:
+    """Run every step, whatever another one raises: DEL and GC remove as much as they can.
+
+    Raises:
+        BaseException: the one error, or one that holds them all under the first one's code.
+    """
+    failures: list[BaseException] = []
+    for step in steps:
         try:
             step()
-        except (Exception, SystemExit) as failure:  # noqa: BLE001  # whatever it is, the other steps still run
-            self.failures.append(failure)
-
-    def raise_if_any(self) -> None:
-        """Raise the one error, or one that holds them all under the first one's code."""
-        if not self.failures:
-            return
-        first = self.failures[0]
-        if len(self.failures) == 1:
-            raise first
-        codes = [each.code for each in self.failures if isinstance(each, errors.CniError)]
-        raise errors.DelegateError(
-            f"{self.what}: {len(self.failures)} errors: " + "; ".join(map(str, self.failures)),
-            code=codes[0] if codes else errors.InternalError.code,
-        ) from first
+        except (Exception, SystemExit) as failure:  # noqa: BLE001  # whatever it is
+            failures.append(failure)
+    if not failures:
+        return
+    if len(failures) == 1:
+        raise failures[0]
+    codes = [each.code for each in failures if isinstance(each, errors.CniError)]
+    raise errors.DelegateError(
+        f"{what}: {len(failures)} errors: " + "; ".join(map(str, failures)),
+        code=codes[0] if codes else errors.InternalError.code,
+    ) from failures[0]
 
 
 # ---- configuration ------------------------------------------------------------------------------
