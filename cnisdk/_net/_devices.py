@@ -90,9 +90,14 @@ class DeviceVerbs(LinkVerbs, AddressVerbs, RoutingVerbs):
             allmulti=link.allmulti,
             tx_queue_length=link.tx_queue_length,
             master=master.name if master else "",
+            sysctls=self._link_sysctls(name),
             addresses=tuple(each for each in lasting if not each.interface.is_link_local),
             routes=tuple(each for each in routes if each.protocol != _PROTO_RA),
         )
+
+    def _link_sysctls(self, name: str) -> dict[str, str]:
+        with self._named(f'sysctls of "{name}"'):
+            return self.kernel.link_sysctls(name)
 
     def lend(self, name: str, *, into: Namespace, rename: str) -> Interface:
         """Move a link of this namespace into a container; undone when ADD fails.
@@ -168,6 +173,8 @@ class DeviceVerbs(LinkVerbs, AddressVerbs, RoutingVerbs):
     def _make_like(self, lent: LinkSettings) -> None:
         index = self.expect_link(lent.name).index
         self.kernel.change_link(index, **lent.differences(self.expect_link(lent.name)))
+        for setting, value in lent.sysctls.items():
+            self.set_sysctl(setting, value, required=False)
         with _as_far_as_others_allow():
             master = self.expect_link(lent.master).index if lent.master else None
             with self._named(f'"{lent.name}" in "{lent.master}"'):

@@ -34,6 +34,8 @@ class LinkSettings:
     """Length of the transmit queue, in packets; None when that is not known."""
     master: str = ""
     """The bridge, bond or VRF it was in; "" for none."""
+    sysctls: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    """Its settings below /proc/sys/net that are not what a new link gets, by path."""
     addresses: tuple[Address, ...] = ()
     """Its addresses, but for link-local ones and those with an end."""
     routes: tuple[KernelRoute, ...] = ()

@@ -256,6 +256,10 @@ class Kernel(Protocol):
         """Write a value below /proc/sys/net."""
         ...
 
+    def link_sysctls(self, name: str) -> dict[str, str]:
+        """The settings of a link that are not what a new link gets, by name as for `sysctl`; no MTUs."""
+        ...
+
     def identity(self) -> str:
         """What tells this namespace from all others that exist now."""
         ...

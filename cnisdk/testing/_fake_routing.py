@@ -151,6 +151,8 @@ class FakeRouting(FakeAddresses):
         if there in other.by_name:
             raise FileExistsError(errno.EEXIST, "File exists")
         del self.by_name[name]
+        for setting in self.link_sysctls(name):
+            del self.values[setting]
         self.route_set = {each for each in self.route_set if each[2] != name}
         self.order = [f"({each})" if each == name else each for each in self.order]
         self.fit_mtu(state.master)

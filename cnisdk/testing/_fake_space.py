@@ -97,6 +97,11 @@ class FakeSpace:
                 return "-1"  # a link without neighbours
         return _DEFAULTS.get(setting, "0")
 
+    def link_sysctls(self, name: str) -> dict[str, str]:
+        """The settings of a link that were changed."""
+        starts = tuple(f"{each}{name}/" for each in PER_LINK_SYSCTLS)
+        return {key: value for key, value in self.values.items() if key.startswith(starts)}
+
     def set_sysctl(self, name: str, value: str) -> None:
         """Write a value."""
         if self.sysctl(name) is None:

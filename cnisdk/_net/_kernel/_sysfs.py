@@ -1,4 +1,4 @@
-"""Devices behind links, and the lock of a namespace: what the kernel shows as files."""
+"""Devices behind links, their settings, the lock of a namespace: what the kernel shows as files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from cnisdk import _flock
+from cnisdk import _flock, errors
+from cnisdk._net._setns import entered
 
 
 if TYPE_CHECKING:
@@ -44,6 +45,18 @@ class SysfsKernel:
         driver = os.path.join(path, "driver")
         return os.path.basename(os.path.realpath(driver)) if os.path.lexists(driver) else ""
 
+    def link_sysctls(self, name: str) -> dict[str, str]:
+        """The settings of a link that are not what a new link gets, by path; no MTUs."""
+        found: dict[str, str] = {}
+        with entered(self.netns_fd):
+            for family in ("ipv4", "ipv6"):
+                usual = _settings(f"{family}/conf/default")
+                own = f"{family}/conf/{name}"
+                for setting, value in _settings(own).items():
+                    if setting != "mtu" and value != usual.get(setting):
+                        found[f"{own}/{setting}"] = value
+        return found
+
     def identity(self) -> str:
         """Device and inode of the namespace's file."""
         found = os.stat(_OWN) if self.netns_fd is None else os.fstat(self.netns_fd)
@@ -61,6 +74,21 @@ class SysfsKernel:
             yield
         finally:
             os.close(fd)
+
+
+def _settings(path: str) -> dict[str, str]:
+    """The values in a directory below /proc/sys/net, but for those that can only be written."""
+    directory, found = f"/proc/sys/net/{path}", dict[str, str]()
+    if not os.path.isdir(directory):
+        return found
+    for each in os.listdir(directory):
+        try:
+            with open(f"{directory}/{each}", encoding="ascii") as file:
+                found[each] = file.read().strip()
+        except OSError as failure:
+            if errors.is_shortage(failure):
+                raise
+    return found
 
 
 def _port(directory: str, name: str) -> int:

@@ -173,6 +173,18 @@ def settings_are_read(w: World) -> object:
 
 
 @scenario
+def settings_of_a_link_come_back(w: World) -> object:
+    device(w)
+    setting = "ipv4/conf/ens5/rp_filter"
+    w.host.set_sysctl(setting, "2")
+    before = w.host.settings("ens5")
+    w.host.lend("ens5", into=w.container, rename="net1")
+    inside = w.container.sysctl("ipv4/conf/net1/rp_filter")
+    w.host.take_back(before, out_of=w.container)
+    return inside, w.host.sysctl(setting), w.k.link_sysctls("ens5")[setting]
+
+
+@scenario
 def addresses_as_they_were(w: World) -> object:
     device(w)
     index = w.host.expect_link("ens5").index

@@ -223,6 +223,7 @@ def test_what_the_move_costs_a_device_comes_back(
         "route add 203.0.113.0/24 via 192.0.2.1",
     ):
         host.ip(command)
+    host.set_sysctl("ipv4/conf/ens5/rp_filter", "2")
     shown = (
         "link show ens5",
         "-o address show ens5 scope global",
@@ -235,6 +236,7 @@ def test_what_the_move_costs_a_device_comes_back(
         container.ip(f"link set eth0 {change}")
     machine.delete(conf(machine), container)
     assert [host.ip(each) for each in shown] == before
+    assert host.sysctl("ipv4/conf/ens5/rp_filter") == "2"
 
 
 def test_a_device_comes_back_without_a_bridge_that_has_gone(

@@ -229,7 +229,7 @@ def test_del_releases_both_families_or_fails(
 # ---- what is to be put back ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("call", ["configure", "change_routes", "change_link"])
+@pytest.mark.parametrize("call", ["put_back_addresses", "change_routes", "change_link"])
 def test_a_device_comes_back_whole_at_the_second_try(
     machine: Machine, container: Netns, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
