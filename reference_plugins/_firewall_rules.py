@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import ip_address
 
 import attrs
 
@@ -14,6 +14,7 @@ from cnisdk import Rule, RuleTable, errors
 _OWNERS, _NFT_OWNERS = "CNI-FORWARD-OWNERS", "owners"
 _TABLE = "cni_firewall"
 _ACCEPT = "accept_forward"
+_STAGES = ("CNI-ISOLATION-STAGE-1", "CNI-ISOLATION-STAGE-2")
 _OWNED = (_OWNERS, _NFT_OWNERS, _ACCEPT)
 """The chains whose rules name addresses and their owners."""
 _RULES = "CNI firewall plugin rules"
@@ -55,15 +56,6 @@ class Wanted:
             tables += [self._iptables(family, recorded=recorded) for family in families]
         return tables
 
-    def everywhere(self) -> list[RuleTable]:
-        """All tables in which an attachment of this configuration may have rules."""
-        anyone = attrs.evolve(
-            self, backend="iptables", addresses=(IPv4Address(0), IPv6Address(0)), policy="isolated"
-        )
-        (nftables,) = attrs.evolve(anyone, backend="nftables").tables()
-        chains = {**nftables.chains, _NFT_OWNERS: ""}
-        return [*anyone.tables(), attrs.evolve(nftables, chains=chains)]
-
     def _of(self, family: str) -> list[cnisdk.IpAddress]:
         version = 4 if family == "ip" else 6
         return [each for each in self.addresses if each.version == version]
@@ -73,7 +65,6 @@ class Wanted:
 
         Its rules name no owner (W-FW-2). So the owners are in a chain that no packet enters.
         """
-        stages = ("CNI-ISOLATION-STAGE-1", "CNI-ISOLATION-STAGE-2")
         shared: list[Rule] = []
         rules: list[Rule] = []
         chains: list[str] = []
@@ -92,19 +83,19 @@ class Wanted:
                 if recorded:
                     rules += [Rule(_OWNERS, f"{end} {one} -j RETURN") for end in ("-d", "-s")]
         if self.policy and recorded:
-            chains += stages
+            chains += _STAGES
             comment = f"{_RULES} (ingressPolicy: same-bridge|isolated)"
             shared += [
-                Rule("FORWARD", f"-j {stages[0]}", comment, first=True),
-                *(Rule(stage, "-j RETURN", comment) for stage in stages),
+                Rule("FORWARD", f"-j {_STAGES[0]}", comment, first=True),
+                *(Rule(stage, "-j RETURN", comment) for stage in _STAGES),
             ]
             into, out = f"-i {self.bridge}", f"-o {self.bridge}"
             rules += [
-                Rule(stages[0], f"{into} ! {out} -j {stages[1]}", first=True),
-                Rule(stages[1], f"{out} -j DROP", first=True),
+                Rule(_STAGES[0], f"{into} ! {out} -j {_STAGES[1]}", first=True),
+                Rule(_STAGES[1], f"{out} -j DROP", first=True),
             ]
             if self.policy == "isolated":
-                rules.append(Rule(stages[0], f"{into} {out} -j DROP", first=True))
+                rules.append(Rule(_STAGES[0], f"{into} {out} -j DROP", first=True))
         return RuleTable(
             backend="iptables",
             family=family,
@@ -161,6 +152,19 @@ class Wanted:
         )
 
 
+def all_tables(admin: str) -> list[RuleTable]:
+    """Where an attachment may have rules, whatever its configuration was at ADD."""
+    iptables = dict.fromkeys(("CNI-FORWARD", admin, _OWNERS, *_STAGES), "")
+    nftables = dict.fromkeys(("isolation", "isolation_outside", _ACCEPT, _NFT_OWNERS, admin), "")
+    return [
+        *(
+            RuleTable(backend="iptables", family=f, name="filter", chains=iptables)
+            for f in ("ip", "ip6")
+        ),
+        RuleTable(family="inet", name=_TABLE, chains=nftables),
+    ]
+
+
 def source_of(address: cnisdk.IpAddress) -> str:
     """An address as the network of one that it is."""
     return f"{address}/{address.max_prefixlen}"
@@ -171,7 +175,7 @@ def expect_isolation(host: cnisdk.Namespace, wanted: Wanted) -> None:
     if not wanted.policy:
         return
     for table in attrs.evolve(wanted, backend="iptables").tables():
-        rules = host.rules(table, ["CNI-ISOLATION-STAGE-2"])
+        rules = host.rules(table, _STAGES[1:])
         if not any(rule.text == (f"oifname == {wanted.bridge}", "drop") for rule in rules):
             raise errors.CniError(
                 f"expected rule of ingressPolicy {wanted.policy} not found in chain "

@@ -5,8 +5,9 @@ The Go plugin reads and writes the same files, so either restores what the other
 
 from __future__ import annotations
 
-import os
 from typing import Any
+
+import attrs
 
 import cnisdk
 
@@ -15,64 +16,61 @@ _OWN = {"sysctl", "network", "index", "shown"}
 """Keys that Go's files do not have."""
 
 
-def first(
-    directory: str, attachment: cnisdk.Attachment, index: int, found: dict[str, Any]
-) -> dict[str, Any]:
-    """The originals: what an earlier ADD had found on the same interface, else what is there now.
+@attrs.frozen
+class Originals:
+    """The settings an attachment's interface had before ADD."""
 
-    W-TU-2: in Go a second ADD takes the changed values for the originals.
-    """
-    earlier = load(directory, attachment)
-    if earlier is None or earlier.get("index") != index:
-        earlier = {}
-    sysctl = {**found["sysctl"], **earlier.get("sysctl", {})}
-    return {**found, **earlier, "sysctl": sysctl, "network": attachment.network, "index": index}
+    directory: str
+    """Where the files are. Their names, Go's, do not tell networks apart."""
+    attachment: cnisdk.Attachment
+    any_network: bool = False
+    """Also what was saved under another name of the network."""
 
+    @property
+    def files(self) -> list[cnisdk.JsonFile]:
+        """Go's file, and one for sysctls alone, for which Go has none."""
+        stem = f"{self.directory}/{self.attachment.container_id}_{self.attachment.ifname}"
+        # No interface is called "eth0:sysctl".
+        return [cnisdk.JsonFile(f"{stem}.json"), cnisdk.JsonFile(f"{stem}:sysctl.json")]
 
-def load(
-    directory: str, attachment: cnisdk.Attachment, *, renamed: bool = False
-) -> dict[str, Any] | None:
-    """What was saved for the attachment; None when there is nothing that can be read.
+    def load(self) -> dict[str, Any] | None:
+        """What was saved; None when there is nothing that can be read."""
+        found = (file.read() for file in self.files)
+        return next((each for each in found if each is not None and self._is_of(each)), None)
 
-    Args:
-        directory: Where the files are. Their names, Go's, do not tell networks apart.
-        attachment: The attachment.
-        renamed: The network may have had another name then.
-    """
-    found = (file.read() for file in _files(directory, attachment))
-    return next(
-        (each for each in found if each is not None and (renamed or _is_of(attachment, each))), None
-    )
+    def merged(self, index: int, now: dict[str, Any]) -> dict[str, Any]:
+        """What an earlier ADD had found on the same interface, and for the rest what is there now.
 
+        W-TU-2: in Go a second ADD takes the changed values for the originals.
+        """
+        earlier = self.load() or {}
+        if earlier.get("index") != index:
+            earlier = {}
+        sysctl = {**now["sysctl"], **earlier.get("sysctl", {})}
+        own = {"sysctl": sysctl, "network": self.attachment.network, "index": index}
+        return {**now, **earlier, **own}
 
-def save(directory: str, attachment: cnisdk.Attachment, originals: dict[str, Any]) -> None:
-    """Keep the originals; those of sysctls alone where they are not in the way of one of Go's files."""
-    file, of_sysctls = _files(directory, attachment)
-    chosen = file if originals.keys() - _OWN else of_sysctls
-    chosen.write(originals, what="dataDir: cannot save the original settings")
+    def save(self, originals: dict[str, Any]) -> None:
+        """Keep the originals; those of sysctls alone where they are not in the way of one of Go's files."""
+        file, of_sysctls = self.files
+        chosen = file if originals.keys() - _OWN else of_sysctls
+        chosen.write(originals, what="dataDir: cannot save the original settings")
 
+    def remove(self) -> None:
+        """Forget the originals."""
+        for file in self.files:
+            if self._is_of(file.read() or {}):
+                file.remove()
 
-def remove(directory: str, attachment: cnisdk.Attachment, *, renamed: bool = False) -> None:
-    """Forget the originals; see `load`."""
-    for file in _files(directory, attachment):
-        if renamed or _is_of(attachment, file.read() or {}):
-            file.remove()
+    def _is_of(self, saved: dict[str, Any]) -> bool:
+        """Whether it may be this attachment's: Go's files do not name the network."""
+        network = self.attachment.network
+        return self.any_network or bool(saved.get("network", network) == network)
 
 
 def retain(directory: str, network: str, valid: frozenset[cnisdk.Attachment]) -> None:
     """Forget the originals of a network's attachments that are not valid any more."""
-    kept = {file for each in valid for file in _files(directory, each)}
+    kept = {file for each in valid for file in Originals(directory, each).files}
     for file in cnisdk.JsonFile.within(directory):
         if file not in kept and (file.read() or {}).get("network") == network:
             file.remove()
-
-
-def _is_of(attachment: cnisdk.Attachment, originals: dict[str, Any]) -> bool:
-    """Whether it may be the attachment's: Go's do not name the network."""
-    return bool(originals.get("network", attachment.network) == attachment.network)
-
-
-def _files(directory: str, attachment: cnisdk.Attachment) -> list[cnisdk.JsonFile]:
-    stem = os.path.join(directory, f"{attachment.container_id}_{attachment.ifname}")
-    # No interface is called "eth0:sysctl".
-    return [cnisdk.JsonFile(f"{stem}.json"), cnisdk.JsonFile(f"{stem}:sysctl.json")]

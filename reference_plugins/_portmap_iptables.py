@@ -104,10 +104,7 @@ def _table(
         chains=chains,
         shared=shared,
         own_chains=[chain],
-        rules=[
-            *_entries(forward, attachment, chain, cfg),
-            *_inner(forward, chain, cfg),
-        ],
+        rules=[*_entries(forward, attachment, chain, cfg), *_inner(forward, chain, cfg)],
     )
 
 
@@ -135,8 +132,8 @@ def _inner(forward: Forward, chain: str, cfg: PortmapConf) -> Iterator[Rule]:
         bound = f"-d {place.address}/{forward.container.max_prefixlen} " if place.address else ""
         match = f"{bound}-p {place.proto} -m {place.proto} --dport {place.port}"
         for source in sources:
-            yield Rule(chain, f"{source}{match} -j {mark}", "")
-        yield Rule(chain, f"{match} -j DNAT --to-destination {target}", "")
+            yield Rule(chain, f"{source}{match} -j {mark}")
+        yield Rule(chain, f"{match} -j DNAT --to-destination {target}")
 
 
 def _quoted(word: str) -> str:

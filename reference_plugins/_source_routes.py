@@ -75,11 +75,10 @@ def _static(dst: cnisdk.IpNetwork, **keys: Any) -> cnisdk.KernelRoute:
 
 def put_back(routes: list[cnisdk.KernelRoute], tables: set[int]) -> list[cnisdk.KernelRoute]:
     """The routes as they were before ADD, as far as can be told."""
-    kept = [
-        each for each in routes if not (each.table in {*tables, _MAIN_TABLE} and _is_added(each))
-    ]
     return [
-        attrs.evolve(each, table=_MAIN_TABLE) if each.table in tables else each for each in kept
+        attrs.evolve(each, table=_MAIN_TABLE) if each.table in tables else each
+        for each in routes
+        if not (_is_added(each) and each.table in {*tables, _MAIN_TABLE})
     ]
 
 

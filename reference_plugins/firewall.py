@@ -12,6 +12,7 @@ from reference_plugins import _firewalld
 from reference_plugins._firewall_rules import (
     Owned,
     Wanted,
+    all_tables,
     expect_isolation,
     owned_addresses,
     plain_rules,
@@ -81,7 +82,6 @@ class Firewall(cnisdk.ChainedPlugin[FirewallConf], supported_versions=versions.A
         tables = wanted.tables(recorded=wanted.backend != "firewalld" or _has_nftables(op.host))
         also = plain_rules(wanted.addresses)
         if tables:
-            op.on_rollback(op.host.remove_rules, op.attachment, tables, also=also)
             op.host.add_rules(op.attachment, tables, also=also)
         # Their owners are known by now, should this be the last that happens.
         if wanted.backend == "firewalld":
@@ -95,7 +95,7 @@ class Firewall(cnisdk.ChainedPlugin[FirewallConf], supported_versions=versions.A
         """Remove what is the attachment's, whatever the configuration says by now (W-FW-1)."""
         ips = op.prev_result.ips if op.prev_result is not None else ()
         known: set[cnisdk.IpAddress] = {ip.address.ip for ip in ips}
-        tables = _anywhere(op.config)
+        tables = all_tables(op.config.admin_chain)
         going = _let_go(op, tables, op.attachment.owns, known)
         op.host.remove_rules(op.attachment, tables, also=plain_rules(going))
 
@@ -120,7 +120,7 @@ class Firewall(cnisdk.ChainedPlugin[FirewallConf], supported_versions=versions.A
     @on.gc
     def collect(self, op: cnisdk.Gc[FirewallConf]) -> None:
         """Remove what belongs to attachments that are not valid any more."""
-        tables = _anywhere(op.config)
+        tables = all_tables(op.config.admin_chain)
         going = _let_go(op, tables, op.is_stale, set())
         network, valid = op.network.name, op.valid_attachments
         op.host.retain_rules(network, valid, tables, also=plain_rules(going))
@@ -140,9 +140,7 @@ class Firewall(cnisdk.ChainedPlugin[FirewallConf], supported_versions=versions.A
             raise errors.PluginNotAvailable(f"backend {backend}: {problem}")
 
 
-def _backend(
-    op: cnisdk.ChainedAdd[FirewallConf] | cnisdk.Check[FirewallConf] | cnisdk.Status[FirewallConf],
-) -> str:
+def _backend(op: cnisdk.Operation[FirewallConf]) -> str:
     """The backend: firewalld where it runs, else iptables; nftables where that is all there is."""
     backend = op.config.backend
     if not backend:
@@ -195,12 +193,8 @@ def _bridge(host: cnisdk.Namespace, result: cnisdk.Result, policy: str) -> str:
     return name
 
 
-def _anywhere(cfg: FirewallConf) -> list[cnisdk.RuleTable]:
-    return Wanted(backend="", admin=cfg.admin_chain).everywhere()
-
-
 def _let_go(
-    op: cnisdk.Del[FirewallConf] | cnisdk.Gc[FirewallConf],
+    op: cnisdk.Operation[FirewallConf],
     tables: list[cnisdk.RuleTable],
     goes: Owned,
     known: set[cnisdk.IpAddress],

@@ -10,7 +10,7 @@ import attrs
 
 import cnisdk
 from cnisdk import capabilities, errors, on
-from reference_plugins import _port_claims, _portmap_iptables, _portmap_nft
+from reference_plugins import _port_conflicts, _portmap_iptables, _portmap_nft
 from reference_plugins._port_mapping import Forward
 
 
@@ -105,20 +105,20 @@ class Portmap(cnisdk.ChainedPlugin[PortmapConf]):
             return op.prev_result
         forwards = cfg.forwards(op.prev_result, op.ifname)
         layout = _LAYOUTS[cfg.wanted or op.host.firewall_backend()]
-        _port_claims.refuse_taken(op.host, op.attachment, forwards)
+        _port_conflicts.refuse_taken(op.host, op.attachment, forwards)
         tables = layout.tables(op.host, op.attachment, forwards, cfg)
         by_go = _portmap_nft.made_by_go(op.attachment, [each.container.ip for each in forwards])
         op.host.add_rules(op.attachment, tables, also=by_go, containing=op.container_id)
         # Another ADD may have claimed a port meanwhile: whose rules come later loses.
-        _port_claims.refuse_taken(op.host, op.attachment, forwards, earlier_only=True)
+        _port_conflicts.refuse_taken(op.host, op.attachment, forwards, earlier_only=True)
         made = {(table.backend, table.family) for table in tables}
         others = [t for t in _places(op.attachment) if (t.backend, t.family) not in made]
         op.host.remove_rules(op.attachment, others)
         for forward in forwards:
-            if link := _local_link(op.host, forward, cfg):
-                op.host.set_sysctl(_route_localnet(link), "1")
+            if sysctl := _route_localnet(op.host, forward, cfg):
+                op.host.set_sysctl(sysctl, "1")
             for place, _ in forward.places():
-                _forget(op, forward.version, place, new=forward.container.ip)
+                _forget(op, forward.version, place, not_answered_by=forward.container.ip)
         return op.prev_result
 
     @on.delete
@@ -134,7 +134,7 @@ class Portmap(cnisdk.ChainedPlugin[PortmapConf]):
         for rule in gone:
             if found := cnisdk.HostPort.forwarded_by(rule):
                 place, old = found
-                _forget(op, 6 if rule.family == "ip6" else 4, place, old=ip_address(old))
+                _forget(op, 6 if rule.family == "ip6" else 4, place, answered_by=ip_address(old))
 
     @on.check
     def verify(self, op: cnisdk.Check[PortmapConf]) -> None:
@@ -147,10 +147,10 @@ class Portmap(cnisdk.ChainedPlugin[PortmapConf]):
         tables = layout.expected(op.host, op.attachment, forwards, cfg)
         op.host.expect_rules(op.attachment, tables)
         for forward in forwards:
-            link = _local_link(op.host, forward, cfg)
-            if link and op.host.sysctl(_route_localnet(link)) != "1":
+            sysctl = _route_localnet(op.host, forward, cfg)
+            if sysctl and op.host.sysctl(sysctl) != "1":
                 raise errors.CniError(
-                    f"{_route_localnet(link)} is not 1: 127.0.0.1 does not lead to the container"
+                    f"{sysctl} is not 1: 127.0.0.1 does not lead to the container"
                 )
 
     @on.gc
@@ -165,8 +165,7 @@ class Portmap(cnisdk.ChainedPlugin[PortmapConf]):
         def by_go(rule: cnisdk.FoundRule) -> bool:
             return rule.comment.startswith(prefix) and rule.comment not in valid
 
-        nobody = cnisdk.Attachment(network, "", "")
-        tables = [attrs.evolve(table, own_chains=()) for table in _places(nobody)]
+        tables = _places(cnisdk.Attachment(network, "", ""))  # chains of its own do not count
         op.host.retain_rules(network, op.valid_attachments, tables, also=by_go)
 
     @on.status
@@ -190,32 +189,23 @@ def _present(op: cnisdk.Check[PortmapConf]) -> str:
     return ""
 
 
-def _local_link(host: cnisdk.Namespace, forward: Forward, cfg: PortmapConf) -> str:
-    """The link that has to let through what 127.0.0.1 sends to the container; "" for none."""
-    if forward.version == 6 or not cfg.snat:
-        return ""
-    link = host.link_towards(forward.container.ip)
-    return link.name if link else ""
-
-
-def _route_localnet(link: str) -> str:
-    return f"ipv4/conf/{link}/route_localnet"
+def _route_localnet(host: cnisdk.Namespace, forward: Forward, cfg: PortmapConf) -> str:
+    """The sysctl that lets 127.0.0.1 lead to the container; "" where it need not."""
+    wanted = forward.version == 4 and cfg.snat
+    link = host.link_towards(forward.container.ip) if wanted else None
+    return f"ipv4/conf/{link.name}/route_localnet" if link else ""
 
 
 def _forget(
-    op: cnisdk.Add[PortmapConf] | cnisdk.Del[PortmapConf],
+    op: cnisdk.Operation[PortmapConf],
     version: int,
     place: cnisdk.HostPort,
-    *,
-    new: cnisdk.IpAddress | None = None,
-    old: cnisdk.IpAddress | None = None,
+    **answers: cnisdk.IpAddress,
 ) -> None:
     """Have UDP clients of a port meet the rules again."""
     if place.proto != "udp":
         return
     try:
-        op.host.forget_flows(
-            version, "udp", place.port, address=place.address, answered_by=old, not_answered_by=new
-        )
+        op.host.forget_flows(version, "udp", place.port, address=place.address, **answers)
     except errors.CniError as failure:
         op.log.warning("connections not forgotten", port=place.port, reason=str(failure))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 
 import attrs
 
@@ -19,22 +19,15 @@ _MAINS_PRIORITY = 32766
 """What comes later than the main table's rule decides nothing."""
 
 
-def _at_most_one_of_a_family(_: object, _field: object, value: tuple[str, ...]) -> None:
+def _one_of_a_family(_: object, _field: object, value: tuple[cnisdk.IpAddress, ...]) -> None:
     if len(value) > 2:
         raise ValueError(
             f"gateways list cannot contain more than 2 entries (one IPv4, one IPv6), got {len(value)}"
         )
-    found: dict[int, str] = {}
-    for text in value:
-        try:
-            version = ip_address(text).version
-        except ValueError:
-            raise ValueError(f"invalid static gateway IP address: {text}") from None
-        if version in found:
-            raise ValueError(
-                f"gateways list contains multiple IPv{version} addresses: {found[version]} and {text}"
-            )
-        found[version] = text
+    if len(value) == 2 and value[0].version == value[1].version:
+        raise ValueError(
+            f"gateways list contains multiple IPv{value[0].version} addresses: {value[0]} and {value[1]}"
+        )
 
 
 @cnisdk.config
@@ -46,7 +39,9 @@ class SbrConf(cnisdk.NetConf):
         validator=attrs.validators.optional([attrs.validators.ge(1), attrs.validators.lt(2**32)]),
     )
     """Only let the addresses look into this routing table, whose routes are not the plugin's business."""
-    gateways: tuple[str, ...] = attrs.field(default=(), validator=_at_most_one_of_a_family)
+    gateways: tuple[cnisdk.IpAddress, ...] = cnisdk.key(
+        default=(), validator=_one_of_a_family, refusal="invalid static gateway IP address: {}"
+    )
     """Default gateways of the new tables, at most one of each family, instead of the addresses' own."""
     add_source_hints: bool = False
     """Leave the subnets' routes in the main table, with the address as preferred source."""
@@ -54,7 +49,7 @@ class SbrConf(cnisdk.NetConf):
     @property
     def gateway(self) -> Mapping[int, cnisdk.IpAddress]:
         """The configured gateways by address family."""
-        return {each.version: each for each in map(ip_address, self.gateways)}
+        return {each.version: each for each in self.gateways}
 
 
 class Sbr(cnisdk.ChainedPlugin[SbrConf]):
@@ -117,10 +112,8 @@ class Sbr(cnisdk.ChainedPlugin[SbrConf]):
                     f"the policy rule from {ip.address.ip} to {table} is missing in {op.netns}"
                 )
             if cfg.table is None:
-                subnet = cnisdk.KernelRoute(dst=ip.address.network, table=found[0].table)
-                wanted += (
-                    [subnet] if ip.address.network.prefixlen < ip.address.max_prefixlen else []
-                )
+                if ip.address.network.num_addresses > 1:
+                    wanted.append(cnisdk.KernelRoute(dst=ip.address.network, table=found[0].table))
                 wanted += _source_routes.added(cfg, prev, ip, found[0].table)
         if prev.interface(op.ifname, op.netns.path):
             op.netns.expect(prev, op.ifname)

@@ -11,6 +11,7 @@ import attrs
 import cnisdk
 from cnisdk import errors, on, validators
 from reference_plugins import _originals, _sysctls
+from reference_plugins._originals import Originals
 
 
 _FINAL = {errno.ENOENT, errno.ENODEV, errno.EINVAL, errno.ERANGE, errno.EROFS, errno.EOPNOTSUPP}
@@ -103,39 +104,41 @@ class Tuning(cnisdk.ChainedPlugin[TuningConf]):
         found: dict[str, Any] = {name: getattr(link, _ATTRIBUTES[name]) for name in wanted}
         present = {path: op.netns.readable_sysctl(path) for path in settings}
         found["sysctl"] = {path: value for path, value in present.items() if value is not None}
-        saved = _originals.first(cfg.data_dir, op.attachment, _index(link), found)
-        op.on_rollback(_originals.remove, cfg.data_dir, op.attachment)
+        originals = Originals(cfg.data_dir, op.attachment)
+        saved = originals.merged(link.index if link else 0, found)
+        op.on_rollback(originals.remove)
         op.on_rollback(_restore, op.netns, op.ifname, saved)
-        _originals.save(cfg.data_dir, op.attachment, saved)
+        originals.save(saved)
         for path, value in settings.items():
             op.netns.set_sysctl(path, value)
         shown = {path: op.netns.readable_sysctl(path) for path in settings}
         if shown != settings:
-            _originals.save(cfg.data_dir, op.attachment, {**saved, "shown": shown})
+            originals.save({**saved, "shown": shown})
         _apply(op.netns, op.ifname, wanted)
         return _with_changes(op, wanted)
 
     @on.delete
     def detach(self, op: cnisdk.Del[TuningConf]) -> None:
         """Put everything back as it was found, sysctls included (W-TU-3)."""
-        directory = op.config.data_dir
         # Without prevResult no ADD of this network has succeeded: it may be another one's interface.
-        renamed = op.prev_result is not None
-        saved = _originals.load(directory, op.attachment, renamed=renamed)
-        index = _index(op.netns.link(op.ifname)) if op.netns is not None and saved else 0
-        if op.netns is not None and saved and saved.get("index", index) == index:
+        originals = Originals(op.config.data_dir, op.attachment, op.prev_result is not None)
+        saved = originals.load()
+        if op.netns is not None and saved is not None:
+            link = op.netns.link(op.ifname)
+            index = link.index if link else 0
             try:
-                _restore(op.netns, op.ifname, saved)
+                if saved.get("index", index) == index:  # Go's files have none
+                    _restore(op.netns, op.ifname, saved)
             except errors.CniError as failure:
                 if not _is_final(failure):
                     raise
                 op.log.warning("not restored", interface=op.ifname, reason=str(failure))
-        _originals.remove(directory, op.attachment, renamed=renamed)
+        originals.remove()
 
     @on.check
     def verify(self, op: cnisdk.Check[TuningConf]) -> None:
         """Compare sysctls and attributes with the configuration."""
-        saved = _originals.load(op.config.data_dir, op.attachment)
+        saved = Originals(op.config.data_dir, op.attachment).load()
         if saved is None and op.config.attributes:
             raise errors.CniError(
                 f"Error: Tuning has no original settings of {op.ifname} in {op.config.data_dir}",
@@ -160,8 +163,7 @@ class Tuning(cnisdk.ChainedPlugin[TuningConf]):
     @on.gc
     def collect(self, op: cnisdk.Gc[TuningConf]) -> None:
         """Forget the originals of interfaces that have gone."""
-        directory = op.config.data_dir
-        _originals.retain(directory, op.network.name, op.valid_attachments)
+        _originals.retain(op.config.data_dir, op.network.name, op.valid_attachments)
 
     @on.status
     def ready(self, op: cnisdk.Status[TuningConf]) -> None:
@@ -174,10 +176,6 @@ class Tuning(cnisdk.ChainedPlugin[TuningConf]):
             raise errors.PluginNotAvailable(
                 f"dataDir: {failure.msg}", details=failure.details
             ) from failure
-
-
-def _index(link: cnisdk.Link | None) -> int:
-    return link.index if link else 0
 
 
 def _apply(netns: cnisdk.Namespace, ifname: str, values: Mapping[str, Any]) -> None:
@@ -199,11 +197,9 @@ def _restore(netns: cnisdk.Namespace, ifname: str, saved: Mapping[str, Any]) -> 
 
 def _with_changes(op: cnisdk.ChainedAdd[TuningConf], wanted: Mapping[str, Any]) -> cnisdk.Result:
     """prevResult with what is different now, so that CHECK of earlier plugins finds it."""
-    changes = {name: value for name, value in wanted.items() if name in {"mac", "mtu"}}
-    named = [each for each in op.prev_result.interfaces if each.name == op.ifname]
-    inside = [each for each in named if each.sandbox] or named
-    interfaces = tuple(
-        attrs.evolve(each, **changes) if each in inside else each
-        for each in op.prev_result.interfaces
-    )
-    return attrs.evolve(op.prev_result, interfaces=interfaces)
+    changes = {name: wanted[name] for name in ("mac", "mtu") if name in wanted}
+    prev = op.prev_result
+    known = prev.interface(op.ifname, op.netns.path) or prev.interface(op.ifname)
+    if known is None:
+        return prev
+    return op.result().update(known.name, sandbox=known.sandbox, **changes).build()

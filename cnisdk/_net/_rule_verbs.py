@@ -44,7 +44,7 @@ class RuleVerbs(FilterVerbs):
         if self._rollback is not None:
             new = [table for table in tables if not self.firewall.has_shared(table)]
             self._rollback.add(self.firewall.remove_unused, new)
-            self._rollback.add(self.firewall.remove_rules, attachment, tables, None)
+            self._rollback.add(self.firewall.remove_rules, attachment, tables, also, containing)
         self.firewall.add_rules(attachment, tables, also, containing)
 
     def remove_rules(
