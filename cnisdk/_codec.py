@@ -214,11 +214,22 @@ def _failed_fields(
         except errors.CniError as failure:
             problems += _of_class(failure).below(spelling)
         except (ArithmeticError, TypeError, ValueError) as failure:
-            message = str(failure.args[0]) if failure.args else type(failure).__name__
-            problems.append(Problem(spelling, message))
+            problems.append(Problem(spelling, _complaint(failure, spelling)))
         except AttributeError:
             continue  # It looks at the whole instance: the class will say what is wrong.
     return problems
+
+
+def _complaint(failure: Exception, spelling: str) -> str:
+    """What a validator says, in the operator's language where it is one of attrs' own."""
+    match failure.args:
+        case (_, attrs.Attribute(), options, value):  # attrs.validators.in_
+            words = ", ".join(str(each) for each in options if each)
+            return f"must be one of {words}, got {shown(value)}"
+        case (message, *_):
+            return str(message).removeprefix(f"'{spelling}' ")
+        case _:
+            return type(failure).__name__
 
 
 @cache

@@ -60,7 +60,7 @@ def key(
         secret: Keep the value out of logs, traces and messages.
         description: One sentence for the JSON Schema and the docs page.
         refusal: Message for a text that is no address or network, with {} in its place, where callers
-            know another plugin's words; the SDK's own, with the path, go into the details.
+            know another plugin's words; the SDK's own, with the path, go into the hint (stderr and log).
     """
     source = Input(name, arg, capability, secret, description, refusal)
     return _field(source, default, factory, validator)
@@ -87,7 +87,7 @@ def capability(
         arg: Also taken from CNI_ARGS and args.cni under this name; runtimeConfig beats it.
         description: One sentence for the JSON Schema and the docs page.
         refusal: Message for a text that is no address or network, with {} in its place, where callers
-            know another plugin's words; the SDK's own, with the path, go into the details.
+            know another plugin's words; the SDK's own, with the path, go into the hint (stderr and log).
     """
     return _field(Input(None, arg, name, False, description, refusal), default, factory, validator)
 
@@ -112,7 +112,7 @@ def arg(
         validator: An attrs validator or a list of them.
         description: One sentence for the JSON Schema and the docs page.
         refusal: Message for a text that is no address or network, with {} in its place, where callers
-            know another plugin's words; the SDK's own, with the path, go into the details.
+            know another plugin's words; the SDK's own, with the path, go into the hint (stderr and log).
     """
     return _field(Input(None, name, "", False, description, refusal), default, factory, validator)
 

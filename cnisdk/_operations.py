@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO, Generic, NamedTuple, ParamSpec, TypeVar, cast
 
@@ -379,3 +380,23 @@ class Gc(Operation[_C]):
 
 class Status(Operation[_C]):
     """STATUS: raise `errors.PluginNotAvailable` or `errors.LimitedConnectivity` when ADD cannot be served."""
+
+    @contextmanager
+    def prerequisite(
+        self, prefix: str = "", *, only: type[errors.CniError] = errors.CniError
+    ) -> Generator[None]:
+        """A block whose errors mean that no ADD can be served.
+
+        Args:
+            prefix: What their messages then begin with, such as ``dataDir: ``.
+            only: The errors that mean it; others stay what they are.
+
+        Raises:
+            errors.PluginNotAvailable: in the words of the block's error (code 50).
+        """
+        try:
+            yield
+        except only as failure:
+            raise errors.PluginNotAvailable(
+                f"{prefix}{failure.msg}", details=failure.details
+            ) from failure

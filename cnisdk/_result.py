@@ -159,6 +159,11 @@ class Result:
             previous=None,
         )
 
+    @property
+    def addresses(self) -> tuple[IpAddress, ...]:
+        """All addresses, without prefix length."""
+        return tuple(ip.address.ip for ip in self.ips)
+
     def interface(self, name: str, sandbox: str | None = None) -> Interface | None:
         """The interface of this name; with ``sandbox``, the one in that namespace."""
         for interface in self.interfaces:

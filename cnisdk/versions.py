@@ -34,6 +34,11 @@ def at_least(version: str, floor: str) -> bool:
     return parse(version) >= parse(floor)
 
 
+def since(floor: str) -> tuple[str, ...]:
+    """Every released version from ``floor`` on, oldest first."""
+    return tuple(each for each in ALL if at_least(each, floor))
+
+
 def has_check(version: str) -> bool:
     """CHECK came with 0.4.0."""
     return at_least(version, "0.4.0")

@@ -188,12 +188,12 @@ def _field(address: cnisdk.IpAddress) -> str:
     return "ip" if address.version == 4 else "ip6"
 
 
-Owned = Callable[[str], bool]
+IsOwner = Callable[[str], bool]
 """Whether an owner tag is one of those that go."""
 
 
 def owned_addresses(
-    host: cnisdk.Namespace, tables: Collection[RuleTable], goes: Owned
+    host: cnisdk.Namespace, tables: Collection[RuleTable], goes: IsOwner
 ) -> tuple[set[cnisdk.IpAddress], set[cnisdk.IpAddress]]:
     """The addresses of owners that go, and those of owners that stay."""
     going: set[cnisdk.IpAddress] = set()

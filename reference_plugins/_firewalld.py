@@ -18,7 +18,7 @@ def is_running(deadline: cnisdk.Deadline) -> bool:
     except errors.TryAgainLater:
         raise
     except errors.CniError:
-        return False  # no bus
+        return False  # no system bus, so no firewalld
 
 
 def add(deadline: cnisdk.Deadline, zone: str, source: str) -> bool:

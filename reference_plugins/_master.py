@@ -22,7 +22,7 @@ class MasterConf(cnisdk.NetConf):
     """The master is in the container, not on the host."""
 
 
-def space(op: cnisdk.Add[Any] | cnisdk.Check[Any]) -> cnisdk.Namespace:
+def master_netns(op: cnisdk.Add[Any] | cnisdk.Check[Any]) -> cnisdk.Namespace:
     """The namespace the master is in."""
     return op.netns if op.config.link_in_container else op.host
 
@@ -31,31 +31,28 @@ def expect_same(op: cnisdk.Check[Any], link: cnisdk.Link) -> None:
     """Raise an error when the interface is on another master than the configured one."""
     # W-MV-3: which default route there is now says nothing about the interface.
     if op.config.master:
-        space(op).expect_on_top(link, op.config.master)
+        master_netns(op).expect_on_top(link, op.config.master)
 
 
-def expect_available(op: cnisdk.Status[Any], *, takes_all: bool) -> None:
+def expect_available(op: cnisdk.Status[Any], *, needs_rx_handler: bool) -> None:
     """Raise an error when there is no master on the host that will do (W-MV-4).
 
     Args:
         op: The call.
-        takes_all: Whether the interfaces on the master take what comes in, as a bridge does from its ports.
+        needs_rx_handler: Whether the kernel hands all that comes in to what is made on the master. A link
+            has one such receiver, and that of a port is its bridge.
 
     Raises:
         errors.PluginNotAvailable: code 50.
     """
     if op.config.link_in_container:
         return
-    try:
+    with op.prerequisite("master: "):
         master = op.host.expect_link(op.config.master or op.host.default_interface())
-    except errors.CniError as failure:
+    if needs_rx_handler and master.is_bridge_port:
         raise errors.PluginNotAvailable(
-            f"master: {failure.msg}", details=failure.details
-        ) from failure
-    if takes_all and master.forwards is not None:
-        raise errors.PluginNotAvailable(
-            f'master: "{master.name}" is a port of a bridge, which takes what comes in',
-            details="take the bridge or another interface as master",
+            f'master: "{master.name}" is a port of a bridge, which receives what comes in',
+            details="name the bridge or another interface with the key master",
         )
     if op.config.mtu > master.mtu:
         raise errors.PluginNotAvailable(

@@ -8,8 +8,8 @@ import cnisdk
 from cnisdk import capabilities, errors, on, versions
 
 
-_LARGEST_BURST = 8 * (2**32 - 1)
-_NAME = 15
+_LARGEST_BURST = 8 * (2**32 - 1)  # bits: the kernel counts bytes in 32
+_NAME_LENGTH = 15
 
 
 @cnisdk.config
@@ -60,7 +60,7 @@ class BandwidthConf(cnisdk.NetConf):
         return cnisdk.RateLimit(rate, burst) if rate else None
 
 
-class Bandwidth(cnisdk.ChainedPlugin[BandwidthConf], supported_versions=versions.ALL[2:]):
+class Bandwidth(cnisdk.ChainedPlugin[BandwidthConf], supported_versions=versions.since("0.3.0")):
     """Limit what goes into a container and what comes out of it."""
 
     @on.add
@@ -70,8 +70,8 @@ class Bandwidth(cnisdk.ChainedPlugin[BandwidthConf], supported_versions=versions
         if not ingress and not egress:
             return op.prev_result
         name = _host_end(op)
+        mtu = op.host.expect_link(name).mtu
         for limit in (ingress, egress):
-            mtu = op.host.expect_link(name).mtu
             if limit and limit.burst_bytes < mtu:
                 op.log.warning("larger packets are lost", burst=limit.burst_bytes, mtu=mtu)
         if ingress:
@@ -117,7 +117,7 @@ class Bandwidth(cnisdk.ChainedPlugin[BandwidthConf], supported_versions=versions
 
 def _ifb(attachment: cnisdk.Attachment) -> tuple[str, str]:
     """Names an ifb may have: the Go plugin's, and one for a container's second limited interface."""
-    go, own = (attachment.hashed_name("bwp", _NAME, ifname=each) for each in (False, True))
+    go, own = (attachment.hashed_name("bwp", _NAME_LENGTH, ifname=each) for each in (False, True))
     return go, own
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from ipaddress import ip_interface, ip_network
-from typing import ClassVar
 
 import attrs
 
@@ -62,8 +61,6 @@ def _vlan(_: object, _field: object, value: int) -> None:
 class BridgeConf(cnisdk.NetConf):
     """Configuration of the bridge plugin."""
 
-    MAC_HELP: ClassVar = "Hardware address of the container's interface."
-
     bridge: str = attrs.field(default="cni0", validator=validators.ifname)
     """Name of the bridge; made when it is absent."""
     is_gateway: bool = False
@@ -100,7 +97,11 @@ class BridgeConf(cnisdk.NetConf):
     port_isolation: bool = False
     """Keep the container from talking to other isolated ports of the bridge."""
     mac: str | None = cnisdk.capability(
-        "mac", arg="MAC", default=None, validator=validators.mac, description=MAC_HELP
+        "mac",
+        arg="MAC",
+        default=None,
+        validator=validators.mac,
+        description="Hardware address of the container's interface.",
     )
 
     def __attrs_post_init__(self) -> None:
@@ -216,7 +217,10 @@ class Bridge(cnisdk.Plugin[BridgeConf]):
             raise errors.InvalidConfig(f'prevResult has no interface "{cfg.bridge}" on the host')
         bridge = op.host.expect_link(cfg.bridge, kind="bridge", up=True, mac=recorded.mac or None)
         if cfg.promisc_mode and not bridge.promiscuity:
-            raise errors.CniError(f'bridge "{cfg.bridge}" is not promiscuous any more')
+            raise errors.CniError(
+                f'bridge "{cfg.bridge}" is not promiscuous any more',
+                details=f"set it: ip link set {cfg.bridge} promisc on",
+            )
         peer = op.netns.expect_link(op.ifname, kind="veth", mac=eth.mac or None)
         op.netns.expect(prev, op.ifname, up=not cfg.disable_container_interface)
         port = op.host.expect_peer(peer, master=cfg.bridge)

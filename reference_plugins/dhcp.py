@@ -93,13 +93,13 @@ class Dhcp(cnisdk.IpamPlugin[DhcpConf]):
     @on.check
     def verify(self, op: cnisdk.Check[DhcpConf]) -> None:
         """The lease must be in force, and for an address of prevResult (W-DH-9)."""
-        addresses = [str(ip.address.ip) for ip in op.prev_result.ips]
+        addresses = [str(each) for each in op.prev_result.addresses]
         _daemon(op).check(
             op.attachment, op.netns.path, op.config.wishes, op.args, addresses=addresses
         )
 
     @on.gc
-    def sweep(self, op: cnisdk.Gc[DhcpConf]) -> None:
+    def collect(self, op: cnisdk.Gc[DhcpConf]) -> None:
         """Give back the leases of attachments that have gone."""
         try:
             released = _daemon(op).retain(op.network.name, op.valid_attachments)
@@ -111,17 +111,9 @@ class Dhcp(cnisdk.IpamPlugin[DhcpConf]):
     @on.status
     def ready(self, op: cnisdk.Status[DhcpConf]) -> None:
         """Answer 50 when the daemon is not there."""
-        try:
+        with op.prerequisite(only=errors.TryAgainLater):
             _daemon(op).status()
-        except errors.TryAgainLater as absent:
-            raise errors.PluginNotAvailable(absent.msg, details=absent.details) from absent
 
 
-def _daemon(
-    op: cnisdk.Add[DhcpConf]
-    | cnisdk.Del[DhcpConf]
-    | cnisdk.Check[DhcpConf]
-    | cnisdk.Gc[DhcpConf]
-    | cnisdk.Status[DhcpConf],
-) -> dhcp.Daemon:
+def _daemon(op: cnisdk.Operation[DhcpConf]) -> dhcp.Daemon:
     return dhcp.Daemon(op.config.daemon_socket_path or dhcp.DEFAULT_SOCKET, op.deadline)

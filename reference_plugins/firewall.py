@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import attrs
 
@@ -10,7 +11,7 @@ import cnisdk
 from cnisdk import errors, on, versions
 from reference_plugins import _firewalld
 from reference_plugins._firewall_rules import (
-    Owned,
+    IsOwner,
     Wanted,
     all_tables,
     expect_isolation,
@@ -22,9 +23,10 @@ from reference_plugins._firewall_rules import (
 
 _BACKENDS = ("iptables", "nftables", "firewalld")
 _POLICIES = ("", "open", "same-bridge", "isolated")
-_BRIDGED = "bridge/bridge-nf-call-iptables"
+_BRIDGE_NF_CALL = "bridge/bridge-nf-call-iptables"
 _CHAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,27}")
-_DEVICE = re.compile(r"[^\s\"'\\;/]{1,15}")
+# It is written into rules unquoted.
+_SAFE_IFNAME = re.compile(r"[^\s\"'\\;/]{1,15}")
 
 
 def _chain(_: object, _field: object, value: str) -> None:
@@ -69,7 +71,7 @@ class FirewallConf(cnisdk.NetConf):
         return self.ingress_policy if self.ingress_policy in _POLICIES[2:] else ""
 
 
-class Firewall(cnisdk.ChainedPlugin[FirewallConf], supported_versions=versions.ALL[2:]):
+class Firewall(cnisdk.ChainedPlugin[FirewallConf], supported_versions=versions.since("0.3.0")):
     """Let the traffic of containers through the host's firewall, and keep bridges apart."""
 
     @on.add
@@ -77,8 +79,11 @@ class Firewall(cnisdk.ChainedPlugin[FirewallConf], supported_versions=versions.A
         """Let every address of prevResult through, and apply the policy to its bridge."""
         cfg = op.config
         wanted = _wanted(op)
-        if wanted.policy == "isolated" and op.host.sysctl(_BRIDGED) != "1":
-            op.log.warning("within the bridge nothing is filtered", sysctl=f"net/{_BRIDGED}")
+        if wanted.policy == "isolated" and op.host.sysctl(_BRIDGE_NF_CALL) != "1":
+            op.log.warning(
+                "containers on the bridge are not isolated from each other",
+                remedy=f"modprobe br_netfilter; sysctl -w net/{_BRIDGE_NF_CALL}=1",
+            )
         tables = wanted.tables(recorded=wanted.backend != "firewalld" or _has_nftables(op.host))
         also = plain_rules(wanted.addresses)
         if tables:
@@ -93,27 +98,27 @@ class Firewall(cnisdk.ChainedPlugin[FirewallConf], supported_versions=versions.A
     @on.delete
     def detach(self, op: cnisdk.Del[FirewallConf]) -> None:
         """Remove what is the attachment's, whatever the configuration says by now (W-FW-1)."""
-        ips = op.prev_result.ips if op.prev_result is not None else ()
-        known: set[cnisdk.IpAddress] = {ip.address.ip for ip in ips}
         tables = all_tables(op.config.admin_chain)
-        going = _let_go(op, tables, op.attachment.owns, known)
+        known = op.prev_result.addresses if op.prev_result is not None else ()
+        going = _forget_addresses(op, tables, op.attachment.owns, from_prev_result=known)
         op.host.remove_rules(op.attachment, tables, also=plain_rules(going))
 
     @on.check
     def verify(self, op: cnisdk.Check[FirewallConf]) -> None:
         """Compare sources and rules with what ADD makes."""
         wanted = _wanted(op)
-        recorded, _ = owned_addresses(op.host, wanted.tables(), op.attachment.owns)
-        # SPEC section 2, CHECK: what later plugins have added is theirs.
+        tagged, _ = owned_addresses(op.host, wanted.tables(), op.attachment.owns)
+        # SPEC section 2, CHECK: what later plugins have added is theirs. The Go plugin tags nothing.
         own = {ip.address.ip for ip in op.prev_result.ips_of(op.ifname, op.netns.path)}
-        ours = recorded or own or set(wanted.addresses)
+        ours = tagged or own or set(wanted.addresses)
         wanted = attrs.evolve(wanted, addresses=tuple(x for x in wanted.addresses if x in ours))
         if wanted.backend == "firewalld":
             for source in wanted.sources:
                 _firewalld.expect(op.deadline, op.config.zone, source)
-        if recorded or wanted.backend == "nftables":
+        made_by_go = not tagged and wanted.backend != "nftables"
+        if not made_by_go:
             op.host.expect_rules(op.attachment, wanted.tables())
-        else:  # the Go plugin's: nothing says whose they are
+        else:
             op.host.expect_rules(op.attachment, wanted.tables(recorded=False))
             expect_isolation(op.host, wanted)
 
@@ -121,7 +126,7 @@ class Firewall(cnisdk.ChainedPlugin[FirewallConf], supported_versions=versions.A
     def collect(self, op: cnisdk.Gc[FirewallConf]) -> None:
         """Remove what belongs to attachments that are not valid any more."""
         tables = all_tables(op.config.admin_chain)
-        going = _let_go(op, tables, op.is_stale, set())
+        going = _forget_addresses(op, tables, op.is_stale)
         network, valid = op.network.name, op.valid_attachments
         op.host.retain_rules(network, valid, tables, also=plain_rules(going))
 
@@ -169,7 +174,7 @@ def _wanted(op: cnisdk.ChainedAdd[FirewallConf] | cnisdk.Check[FirewallConf]) ->
     return Wanted(
         backend=_backend(op),
         admin=op.config.admin_chain,
-        addresses=tuple(ip.address.ip for ip in op.prev_result.ips),
+        addresses=op.prev_result.addresses,
         policy=policy,
         bridge=_bridge(op.host, op.prev_result, policy) if policy else "",
     )
@@ -183,30 +188,29 @@ def _bridge(host: cnisdk.Namespace, result: cnisdk.Result, policy: str) -> str:
             '"firewall" plugin with "bridge"'
         )
     names = [each.name for each in result.interfaces if not each.sandbox]
-    links = [host.link(name) for name in names if _DEVICE.fullmatch(name)]
+    links = [host.link(name) for name in names if _SAFE_IFNAME.fullmatch(name)]
     bridges = [link.name for link in links if link is not None and link.kind == "bridge"]
     name = bridges[0] if bridges else result.interfaces[0].name
-    if not _DEVICE.fullmatch(name):
+    if not _SAFE_IFNAME.fullmatch(name):
         raise errors.InvalidConfig(
             f'got no bridge name but "{name}"' if name else "got empty bridge name"
         )
     return name
 
 
-def _let_go(
+def _forget_addresses(
     op: cnisdk.Operation[FirewallConf],
     tables: list[cnisdk.RuleTable],
-    goes: Owned,
-    known: set[cnisdk.IpAddress],
+    is_leaving: IsOwner,
+    *,
+    from_prev_result: Iterable[cnisdk.IpAddress] = (),
 ) -> set[cnisdk.IpAddress]:
-    """The addresses of what goes; firewalld has them no more.
-
-    W-FW-2: not those another owner has by now.
-    """
-    going, staying = owned_addresses(op.host, tables, goes)
-    going = (going | known) - staying
+    """Take what leaves out of firewalld; its addresses, but for those another owner has by now (W-FW-2)."""
+    going, staying = owned_addresses(op.host, tables, is_leaving)
+    going = going.union(from_prev_result) - staying
     if op.config.backend not in {"iptables", "nftables"}:
-        accepted, _ = owned_addresses(op.host, [t for t in tables if t.backend == "iptables"], goes)
+        by_iptables = [each for each in tables if each.backend == "iptables"]
+        accepted, _ = owned_addresses(op.host, by_iptables, is_leaving)
         for address in going - accepted:  # those need no firewalld, which may hang
             _firewalld.remove(op.deadline, op.config.zone, source_of(address))
     return going

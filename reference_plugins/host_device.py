@@ -110,12 +110,10 @@ class HostDevice(cnisdk.Plugin[HostDeviceConf]):
         # Without any key the runtime will choose a device for each container.
         if _LOANS.is_lent(op, cfg.selector) or (not cfg.selector and cfg.device is None):
             return
-        try:
+        with op.prerequisite():
             path = _directory(op)
             if not _is_in_userspace(op, path):
                 op.host.expect_link(_name(op, path))
-        except errors.CniError as failure:
-            raise errors.PluginNotAvailable(failure.msg, details=failure.details) from failure
 
 
 def _as_known_to(op: cnisdk.Add[Any], made: cnisdk.Interface) -> cnisdk.Interface:

@@ -5,8 +5,6 @@ Works on the same directory as the Go plugin of this name, also side by side wit
 
 from __future__ import annotations
 
-from typing import NoReturn
-
 import cnisdk
 from cnisdk import errors, on
 
@@ -109,7 +107,7 @@ class HostLocal(cnisdk.IpamPlugin[HostLocalConf]):
         with store.locked(op.deadline, f"ADD {op.attachment}") as pool:
             held = pool.held_by(op.attachment)
             if not held.from_earlier_boot:
-                _refuse_second(op.attachment, held, sets)
+                _refuse_duplicate(op.attachment, held, sets)
             chosen: list[cnisdk.IpAddress] = []
             for index, each in enumerate(sets):
                 wanted = requested.get(index)
@@ -122,7 +120,10 @@ class HostLocal(cnisdk.IpamPlugin[HostLocalConf]):
                         f"available in range set {each}",
                         details=f"it is held by {pool.holder(wanted)}",
                     )
-                chosen.append(wanted or pool.pick(index, each) or _exhausted(store, each, index))
+                address = wanted or pool.pick(index, each)
+                if address is None:
+                    raise _exhausted(store, each, index)
+                chosen.append(address)
             new = [address for address in chosen if address not in held.addresses]
             # Queued first, so that nothing can come between reserving and queueing.
             op.on_rollback(store.release, op.attachment, op.deadline, only=new)
@@ -138,14 +139,14 @@ class HostLocal(cnisdk.IpamPlugin[HostLocalConf]):
     @on.delete
     def release(self, op: cnisdk.Del[HostLocalConf]) -> None:
         """Release what the attachment holds, whatever the configuration says by now."""
-        hints = [ip.address.ip for ip in op.prev_result.ips] if op.prev_result else []
+        hints = op.prev_result.addresses if op.prev_result else ()
         _store(op).release(op.attachment, op.deadline, hints=hints)
 
     @on.check
     def verify(self, op: cnisdk.Check[HostLocalConf]) -> None:
         """Compare the addresses of prevResult with the reservations; changes nothing on disk."""
         sets = op.config.sets(op.network.cni_version)
-        _store(op).expect(op.attachment, [ip.address.ip for ip in op.prev_result.ips], sets)
+        _store(op).expect(op.attachment, op.prev_result.addresses, sets)
 
     @on.gc
     def sweep(self, op: cnisdk.Gc[HostLocalConf]) -> None:
@@ -160,13 +161,11 @@ class HostLocal(cnisdk.IpamPlugin[HostLocalConf]):
         store = _store(op)
         # Without ranges of its own it has those of the capability ipRanges, which come with each ADD.
         sets = op.config.sets(op.network.cni_version) if op.config.has_ranges else ()
-        try:
+        with op.prerequisite(only=errors.IoFailure):
             store.check_usable()
             taken = store.taken()
             if op.config.resolv_conf:
                 cnisdk.Dns.from_resolv_conf(op.config.resolv_conf, key="ipam.resolvConf")
-        except errors.IoFailure as failure:
-            raise errors.PluginNotAvailable(failure.msg, details=failure.details) from failure
         for each in sets:
             if each.is_full(taken):
                 raise errors.PluginNotAvailable(
@@ -179,7 +178,7 @@ def _store(op: cnisdk.Operation[HostLocalConf]) -> cnisdk.Reservations:
     return cnisdk.Reservations(op.config.data_dir or _DATA_DIR, op.network.name, log=op.log)
 
 
-def _refuse_second(
+def _refuse_duplicate(
     attachment: cnisdk.Attachment, held: cnisdk.Held, sets: tuple[cnisdk.RangeSet, ...]
 ) -> None:
     for address in held.addresses:
@@ -193,8 +192,8 @@ def _refuse_second(
             )
 
 
-def _exhausted(store: cnisdk.Reservations, of: cnisdk.RangeSet, index: int) -> NoReturn:
-    raise NoFreeAddress(
+def _exhausted(store: cnisdk.Reservations, of: cnisdk.RangeSet, index: int) -> NoFreeAddress:
+    return NoFreeAddress(
         f"failed to allocate for range {index}: no IP addresses available in range set: {of}",
         details=f"{_all_taken(store, of)}; retry when containers have gone, enlarge the range, or run "
         "GC if containers vanished without DEL",

@@ -31,10 +31,10 @@ class Ipvlan(cnisdk.Plugin[IpvlanConf]):
     @on.add
     def attach(self, op: cnisdk.Add[IpvlanConf]) -> cnisdk.Result:
         """Make the ipvlan in the container and give it IPAM's addresses, or those of the chain."""
-        cfg, space, prev = op.config, _master.space(op), op.prev_result
-        made = space.add_ipvlan(
+        cfg, netns, prev = op.config, _master.master_netns(op), op.prev_result
+        made = netns.add_ipvlan(
             op.ifname,
-            master=cfg.master or _of_chain(prev) or space.default_interface(),
+            master=cfg.master or _of_chain(prev) or netns.default_interface(),
             into=op.netns,
             mode=cfg.mode or _MODES[0],
             mtu=cfg.mtu,
@@ -73,7 +73,7 @@ class Ipvlan(cnisdk.Plugin[IpvlanConf]):
     def ready(self, op: cnisdk.Status[IpvlanConf]) -> None:
         """Answer 50 when the master does not exist; in a chain it is the earlier plugin's."""
         if op.config.master or op.config.ipam is not None:
-            _master.expect_available(op, takes_all=True)
+            _master.expect_available(op, needs_rx_handler=True)
 
 
 def _of_chain(prev: cnisdk.Result | None) -> str:

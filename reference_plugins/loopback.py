@@ -62,6 +62,6 @@ def _take_down(netns: cnisdk.Namespace, attachment: cnisdk.Attachment) -> None:
 
 
 def _remove_new(netns: cnisdk.Namespace, before: list[cnisdk.IpInterface]) -> None:
-    """The kernel leaves lo the IPv4 address it gave it; so does DEL, as in Go."""
+    """Undo of ADD alone: lo keeps 127.0.0.1 when it is set down, and DEL leaves it so, as Go's does."""
     for address in set(netns.addresses("lo")) - set(before):
         netns.remove_address("lo", address)

@@ -44,10 +44,10 @@ class Macvlan(cnisdk.Plugin[MacvlanConf]):
     @on.add
     def attach(self, op: cnisdk.Add[MacvlanConf]) -> cnisdk.Result:
         """Make the macvlan in the container, ask IPAM, configure it."""
-        cfg, space = op.config, _master.space(op)
-        made = space.add_macvlan(
+        cfg, netns = op.config, _master.master_netns(op)
+        made = netns.add_macvlan(
             op.ifname,
-            master=cfg.master or space.default_interface(),
+            master=cfg.master or netns.default_interface(),
             into=op.netns,
             mode=cfg.mode or _MODES[0],
             mac=cfg.requested_mac or cfg.mac,
@@ -81,4 +81,4 @@ class Macvlan(cnisdk.Plugin[MacvlanConf]):
     @on.status
     def ready(self, op: cnisdk.Status[MacvlanConf]) -> None:
         """Answer 50 when the master does not exist."""
-        _master.expect_available(op, takes_all=True)
+        _master.expect_available(op, needs_rx_handler=True)

@@ -125,9 +125,7 @@ class Portmap(cnisdk.ChainedPlugin[PortmapConf]):
     def detach(self, op: cnisdk.Del[PortmapConf]) -> None:
         """Remove the rules of either backend; nobody has to say which they were (W-PM-1, W-PM-7)."""
         prev = op.prev_result
-        by_go = _portmap_nft.made_by_go(
-            op.attachment, [ip.address.ip for ip in prev.ips] if prev else []
-        )
+        by_go = _portmap_nft.made_by_go(op.attachment, prev.addresses if prev else ())
         gone = op.host.remove_rules(
             op.attachment, _places(op.attachment), also=by_go, containing=op.container_id
         )
@@ -150,7 +148,8 @@ class Portmap(cnisdk.ChainedPlugin[PortmapConf]):
             sysctl = _route_localnet(op.host, forward, cfg)
             if sysctl and op.host.sysctl(sysctl) != "1":
                 raise errors.CniError(
-                    f"{sysctl} is not 1: 127.0.0.1 does not lead to the container"
+                    f"{sysctl} is not 1: 127.0.0.1 does not lead to the container",
+                    details=f"set it: sysctl -w net/{sysctl}=1",
                 )
 
     @on.gc
@@ -181,7 +180,7 @@ def _places(attachment: cnisdk.Attachment) -> list[cnisdk.RuleTable]:
 
 def _present(op: cnisdk.Check[PortmapConf]) -> str:
     """The backend that has the attachment's rules; "" when none has."""
-    by_go = _portmap_nft.made_by_go(op.attachment, [ip.address.ip for ip in op.prev_result.ips])
+    by_go = _portmap_nft.made_by_go(op.attachment, op.prev_result.addresses)
     for table in _places(op.attachment):
         entries = op.host.rules(table, [_portmap_nft.ENTRY])
         if any(map(by_go, entries)) or op.host.rules(table, table.own_chains):

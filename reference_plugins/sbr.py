@@ -133,10 +133,8 @@ class Sbr(cnisdk.ChainedPlugin[SbrConf]):
     @on.status
     def ready(self, op: cnisdk.Status[SbrConf]) -> None:
         """Answer 50 when the kernel has no policy rules."""
-        try:
+        with op.prerequisite():
             op.host.policy_rules()
-        except errors.CniError as failure:
-            raise errors.PluginNotAvailable(failure.msg, details=failure.details) from failure
 
 
 def _ips(result: cnisdk.Result, ifname: str) -> list[cnisdk.Ip]:

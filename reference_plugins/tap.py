@@ -12,7 +12,7 @@ from cnisdk import errors, on, validators
 
 _TUN = "/dev/net/tun"
 _SELINUX = "/sys/fs/selinux/enforce"
-"""Is there where SELinux is on (selinuxfs)."""
+"""Exists only where SELinux is on."""
 _IDS = attrs.validators.optional([attrs.validators.ge(0), attrs.validators.lt(2**32)])
 
 

@@ -142,7 +142,7 @@ class Tuning(cnisdk.ChainedPlugin[TuningConf]):
         if saved is None and op.config.attributes:
             raise errors.CniError(
                 f"Error: Tuning has no original settings of {op.ifname} in {op.config.data_dir}",
-                details="DEL could not restore the interface",
+                details="DEL could not restore it; delete the attachment and add it again",
             )
         for path, wanted in _sysctls.by_path(op.config.sysctls, op.ifname).items():
             found = op.netns.readable_sysctl(path)
@@ -170,12 +170,8 @@ class Tuning(cnisdk.ChainedPlugin[TuningConf]):
         """Refuse settings that no ADD may make; answer 50 when the originals cannot be saved."""
         _sysctls.by_path(op.config.sysctls, "eth0")
         _sysctls.refuse_forbidden(op.config.sysctls)
-        try:
+        with op.prerequisite("dataDir: ", only=errors.IoFailure):
             cnisdk.JsonFile(f"{op.config.data_dir}/originals.json").check_usable()
-        except errors.IoFailure as failure:
-            raise errors.PluginNotAvailable(
-                f"dataDir: {failure.msg}", details=failure.details
-            ) from failure
 
 
 def _apply(netns: cnisdk.Namespace, ifname: str, values: Mapping[str, Any]) -> None:

@@ -40,7 +40,7 @@ class Vlan(cnisdk.Plugin[VlanConf]):
         cfg = op.config
         if cfg.vlan_id is None:  # W-VL-3: Go takes 0 in silence
             op.log.warning("vlanId is not given, 0 is taken", master=cfg.master)
-        made = _master.space(op).add_vlan(
+        made = _master.master_netns(op).add_vlan(
             op.ifname, master=cfg.master, vlan_id=cfg.vlan_id or 0, into=op.netns, mtu=cfg.mtu
         )
         return op.configured(made)
@@ -64,4 +64,4 @@ class Vlan(cnisdk.Plugin[VlanConf]):
     @on.status
     def ready(self, op: cnisdk.Status[VlanConf]) -> None:
         """Answer 50 when the master does not exist."""
-        _master.expect_available(op, takes_all=False)
+        _master.expect_available(op, needs_rx_handler=False)

@@ -30,7 +30,7 @@ class VrfConf(cnisdk.NetConf):
         return self.vrf_name
 
 
-class Vrf(cnisdk.ChainedPlugin[VrfConf], supported_versions=versions.ALL[3:]):
+class Vrf(cnisdk.ChainedPlugin[VrfConf], supported_versions=versions.since("0.3.1")):
     """Put an interface that an earlier plugin has made into a VRF of the container."""
 
     @on.add

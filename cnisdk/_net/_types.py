@@ -86,6 +86,11 @@ class Link:
     default_vlan: int = 0
     """VLAN that a bridge puts new ports into; 0 for none."""
 
+    @property
+    def is_bridge_port(self) -> bool:
+        """Whether the link is a port of a bridge."""
+        return self.forwards is not None
+
 
 class PortVlan(NamedTuple):
     """A VLAN that a bridge port is in."""

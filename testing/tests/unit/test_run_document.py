@@ -241,7 +241,7 @@ def test_deep_nesting_is_survived(key: str, depth: int, tmp_path: Path) -> None:
         ({"runtimeConfig": {"mac": 5}}, "runtimeConfig.mac: expected a string, got 5"),
         ({"prevResult": []}, "prevResult: expected an object, got []"),
         ({"prevResult": {"ips": [{"address": "zz"}]}}, "prevResult.ips[0].address: invalid"),
-        ({"nested": {"size": 0}}, "nested.size: 'size' must be >= 1: 0"),
+        ({"nested": {"size": 0}}, "nested.size: must be >= 1: 0"),
         ({"nested": {"peers": ["::1", "zz"]}}, "nested.peers[1]: expected an IP address"),
         ({"labels": {"a": 1}}, "labels.a: expected a string, got 1"),
         ({"subnet": "10.0.0.0"}, "subnet: expected a network in CIDR notation"),
