@@ -134,7 +134,7 @@ def test_an_mtu_that_cannot_be(plugin: Any, version: str, place: dict[str, Any],
 
 
 def test_check_of_vlan_notices_another_mtu_where_the_result_cannot_say_it() -> None:
-    """Before 1.1.0 results have no mtu: the configured one counts."""
+    """Before 1.0.0 results have no mtu: the configured one counts."""
     made = session(Vlan, "0.4.0", {}, mtu=1300)
     out = made.add()
     made.state = made.state.with_link(INSIDE, "eth0", attrs.evolve(eth(out), mtu=1200))
