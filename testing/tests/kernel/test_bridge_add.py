@@ -34,7 +34,10 @@ def addresses(document: dict[str, Any]) -> list[str]:
 def test_a_container_has_addresses_a_default_route_and_a_gateway(
     machine: Machine, container: Netns, version: str, family: str
 ) -> None:
-    """T: ADD/DEL L3 default route: IPv4; IPv6; dual stack; T: DEL: both veth ends are gone."""
+    """T: ADD/DEL L3 default route: IPv4; IPv6; dual stack; T: DEL: both veth ends are gone.
+
+    T: exact v4 and v6 counts and a link-local address; not isolated, no VLAN filtering, other MAC than the port.
+    """
     subnets = FAMILIES[family]
     conf = machine.conf(*subnets, version=version, isDefaultGateway=True)
     result = machine.add(conf, container)
@@ -50,6 +53,13 @@ def test_a_container_has_addresses_a_default_route_and_a_gateway(
         ]
         assert default["gateway"] == GATEWAYS[subnet]
         assert container.ping(GATEWAYS[subnet])
+    own = [each for each in container.addresses("eth0", link_local=True) if each[:4] == "fe80"]
+    assert len(own) == 1
+    links = machine.host.links()
+    (port,) = (each for each in links.values() if each.get("master") == "br0")
+    assert not port["linkinfo"]["info_slave_data"]["isolated"]
+    assert links["br0"]["address"] != port["address"]
+    assert links["br0"]["linkinfo"]["info_data"]["vlan_filtering"] == 0
 
     machine.delete(conf, container)
     assert machine.leftovers() == []
@@ -74,7 +84,6 @@ def test_the_result_shows_bridge_host_veth_and_container(
     assert [len(each["mac"]) for each in result["interfaces"]] == [17, 17, 17]
     assert bridge["mac"] != host["mac"] != eth["mac"]
     assert [ip["interface"] for ip in result["ips"]] == [2, 2]
-    assert links["br0"]["linkinfo"]["info_data"]["vlan_filtering"] == 0
     assert links[host["name"]]["master"] == "br0"
 
 
@@ -149,11 +158,12 @@ def test_without_ipam_there_is_a_link_and_nothing_else(
 
 
 @pytest.mark.parametrize("version", ["0.1.0", "0.2.0"])
+@pytest.mark.parametrize("keys", [{}, {"disableContainerInterface": True}, {"portIsolation": True}])
 def test_a_result_the_version_cannot_express_leaves_nothing(
-    machine: Machine, container: Netns, version: str
+    machine: Machine, container: Netns, version: str, keys: dict[str, Any]
 ) -> None:
     """W-BR-9: L2 on 0.1.0/0.2.0 fails at print time, and everything is undone."""
-    out = machine.call("ADD", machine.conf(version=version), container)
+    out = machine.call("ADD", machine.conf(version=version, **keys), container)
 
     assert "no valid IP addresses" in out.error
     assert machine.leftovers() == []
@@ -222,6 +232,7 @@ def test_the_default_route_is_added_unless_ipam_has_one(
     assert sorted(found) == expected
 
 
+@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("force", [False, True])
 @pytest.mark.parametrize(
     ("first", "second", "conflict"),
@@ -231,14 +242,21 @@ def test_the_default_route_is_added_unless_ipam_has_one(
         ("fd01::/64", "fd02::/64", False),
     ],
 )
-def test_a_bridge_of_another_subnet(  # noqa: PLR0917  # a table with two axes
-    machine: Machine, container: Netns, first: str, second: str, conflict: bool, force: bool
+def test_a_bridge_of_another_subnet(  # noqa: PLR0917  # a table with three axes
+    machine: Machine,
+    container: Netns,
+    version: str,
+    first: str,
+    second: str,
+    conflict: bool,
+    force: bool,
 ) -> None:
     """T: bridge address policy: v4 second address; v6 overlapping; v6 disjoint; with and without force."""
-    machine.add(machine.conf(first, isGateway=True), container)
+    keys: dict[str, Any] = {"isGateway": True, "version": version}
+    machine.add(machine.conf(first, **keys), container)
     before = machine.host.addresses("br0")
     other = machine.container()
-    keys: dict[str, Any] = {"isGateway": True, "forceAddress": force, "name": "othernet"}
+    keys |= {"forceAddress": force, "name": "othernet"}
     out = machine.call("ADD", machine.conf(second, **keys), other, container_id="c2")
 
     if conflict and not force:
@@ -247,10 +265,9 @@ def test_a_bridge_of_another_subnet(  # noqa: PLR0917  # a table with two axes
         assert set(other.links()) == {"lo"}
         return
     assert out.code == 0, out.stdout
-    gateway = out.document["ips"][0]["gateway"]
-    now = {each.partition("/")[0] for each in machine.host.addresses("br0")}
-    kept = set() if conflict else {before[0].partition("/")[0]}
-    assert now == {gateway} | kept
+    gateway, _, length = second.partition("/")
+    gateway = f"{gateway.removesuffix('0')}1/{length}"
+    assert set(machine.host.addresses("br0")) == {gateway, *(() if conflict else before)}
 
 
 def test_an_address_that_was_replaced_comes_back_when_add_fails(

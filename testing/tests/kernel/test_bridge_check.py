@@ -77,11 +77,13 @@ def test_an_attachment_as_add_left_it_passes(added: Added) -> None:
 
 
 @pytest.mark.parametrize("version", ["0.4.0", "1.0.0", "1.1.0"])
-@pytest.mark.parametrize("subnets", [("10.1.0.0/24",), ("fd01::/64",), ()])
+@pytest.mark.parametrize(
+    "subnets", [("10.1.0.0/24",), ("fd01::/64",), ("10.1.0.0/24", "fd01::/64"), ()]
+)
 def test_each_version_and_family_passes(
     machine: Machine, container: Netns, version: str, subnets: tuple[str, ...]
 ) -> None:
-    """T: ADD/CHECK/DEL v4, v6 (CHECK >= 0.4.0); W-BR-3: L2 too, where Go's CHECK never passes."""
+    """T: ADD/CHECK/DEL v4, v6, dual (CHECK >= 0.4.0); W-BR-3: L2 too, where Go's CHECK never passes."""
     conf = machine.conf(*subnets, version=version, isGateway=True)
     result = machine.add(conf, container)
 

@@ -200,14 +200,15 @@ def test_an_add_that_fails_leaves_nothing_and_can_be_repeated(
     assert container.ping("10.1.0.1")
 
 
+@pytest.mark.parametrize("version", VERSIONS)
 def test_a_bridge_of_another_subnet_costs_no_address(
-    machine: Machine, container: Netns, conf: dict[str, Any]
+    machine: Machine, container: Netns, conf: dict[str, Any], version: str
 ) -> None:
     """T: IPAM address released when ADD fails after IPAM."""
     machine.host.ip("link add br0 type bridge")
     machine.host.ip("address add 10.9.0.1/24 dev br0")
 
-    out = machine.call("ADD", conf, container)
+    out = machine.call("ADD", {**conf, "cniVersion": version}, container)
 
     assert "10.9.0.1/24" in out.error
     assert machine.leftovers() == []

@@ -75,11 +75,15 @@ def test_every_mode(machine: Machine, container: Netns, mode: str) -> None:
     assert set(container.links()) == {"lo"}
 
 
-def test_layer_2_has_no_result_before_0_3_0(machine: Machine, container: Netns) -> None:
+@pytest.mark.parametrize("version", ["0.1.0", "0.2.0"])
+def test_layer_2_has_no_result_before_0_3_0(
+    machine: Machine, container: Netns, version: str
+) -> None:
     """T: L2 on 0.1.0/0.2.0 cannot be expressed; nothing stays behind (W-MV-1)."""
     master(machine.host)
+    out = machine.call("ADD", conf(machine, version=version, ipam={}), container)
 
-    assert machine.call("ADD", conf(machine, version="0.2.0"), container).code != 0
+    assert "cannot convert: no valid IP addresses" in out.error
     assert set(container.links()) == {"lo"}
 
 
@@ -103,6 +107,16 @@ def test_without_master_the_default_route_says_it(
     machine.delete(cfg, container)
 
 
+def test_a_default_route_of_ipv6_alone_says_the_master(machine: Machine, container: Netns) -> None:
+    """3.2: the first default route, v4 or v6."""
+    host = master(machine.host)
+    host.ip("address add fd02::2/64 dev m0 nodad")
+    host.ip("-6 route add default via fd02::1")
+    machine.add(conf(machine, SUBNET, master=None), container)
+
+    assert container.link("eth0")["mtu"] == MASTER_MTU
+
+
 def test_without_any_default_route(machine: Machine, container: Netns) -> None:
     error = machine.call("ADD", conf(machine, SUBNET, master=None), container).error
 
@@ -121,12 +135,17 @@ def test_without_any_default_route(machine: Machine, container: Netns) -> None:
             "MAC=c2:11:22:33:44:66",
             "c2:11:22:33:44:77",
         ),
+        (
+            {"args": {"cni": {"mac": "c2:11:22:33:44:88"}}},
+            "MAC=c2:11:22:33:44:66",
+            "c2:11:22:33:44:88",
+        ),
     ],
 )
 def test_mac_from_every_source(
     machine: Machine, container: Netns, keys: dict[str, Any], args: str, mac: str
 ) -> None:
-    """T: MAC from the configuration, CNI_ARGS, runtimeConfig; the later wins."""
+    """T: MAC from the configuration, CNI_ARGS, args.cni, runtimeConfig; the later wins."""
     master(machine.host)
     cfg = conf(machine, **keys)
     result = machine.add(cfg, container, args=args)
@@ -178,6 +197,7 @@ def test_mtu(machine: Machine, container: Netns) -> None:
         ({"mtu": -1}, "invalid MTU -1, must be [0, master MTU(1400)]"),
         ({"mac": "01:00:00:00:00:01"}, "01:00:00:00:00:01"),
         ({"bcqueuelen": -1}, "bcqueuelen"),
+        ({"bcqueuelen": 2**32}, "bcqueuelen"),
     ],
 )
 def test_a_bad_configuration_makes_nothing(
@@ -350,7 +370,8 @@ def test_status(machine: Machine) -> None:
     assert "no default route" in machine.call("STATUS", default).error
 
     master(machine.host)
-    assert machine.call("STATUS", cfg).code == 0
+    for inside in (None, False, True):
+        assert machine.call("STATUS", {**cfg, "linkInContainer": inside}).code == 0
     assert machine.call("STATUS", {**default, "linkInContainer": True}).code == 0
 
     machine.host.ip("link add br0 type bridge")

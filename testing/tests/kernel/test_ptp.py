@@ -14,6 +14,12 @@ pytestmark = pytest.mark.kernel
 GO = Path("/usr/lib/cni")
 VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
 V4, V6 = "10.1.0.0/24", "fd01::/64"
+DNS = {
+    "nameservers": ["10.1.2.3"],
+    "domain": "example.org",
+    "search": ["example.org"],
+    "options": ["ndots:5"],
+}
 
 
 def conf(machine: Machine, *subnets: str, **keys: Any) -> dict[str, Any]:
@@ -27,26 +33,69 @@ def conf(machine: Machine, *subnets: str, **keys: Any) -> dict[str, Any]:
 def test_add_ping_check_del(
     machine: Machine, container: Netns, version: str, backend: str | None
 ) -> None:
-    """T: v4 ADD, ping the gateway, CHECK, DEL, with each masquerading backend."""
+    """T: v4 ADD with DNS, ping the gateway, CHECK (refused before 0.4.0), DEL, with each backend."""
     keys: dict[str, Any] = {"ipMasqBackend": backend} if backend else {}
-    cfg = conf(machine, version=version, ipMasq=True, mtu=1400, **keys)
+    cfg = conf(machine, version=version, ipMasq=True, mtu=1400, dns=DNS, **keys)
     result = machine.add(cfg, container)
 
     assert container.ping("10.1.0.1")
     assert machine.host.ping("10.1.0.2")
     assert container.link("eth0")["mtu"] == 1400
+    assert result["dns"] == DNS
     if version not in {"0.1.0", "0.2.0"}:
         host, eth = result["interfaces"]
         assert "sandbox" not in host
+        assert host["name"].startswith("veth")
+        there = machine.host.link(host["name"])
+        assert (there["address"], there["mtu"]) == (host["mac"], 1400)
         assert (eth["name"], eth["sandbox"]) == ("eth0", container.path)
+        assert eth["mac"] == container.link("eth0")["address"]
+        assert [len(each["mac"]) for each in (host, eth)] == [17, 17]
         assert result["ips"][0]["interface"] == 1
         assert result["ips"][0]["address"] == "10.1.0.2/24"
     if version in {"0.4.0", "1.0.0", "1.1.0"}:
         machine.check(cfg, container, result)
+    else:
+        error = machine.call("CHECK", cfg, container, prev=result).error
+        assert "config version does not allow CHECK" in error
     for _ in range(2):
         machine.delete(cfg, container, prev=result)
         assert machine.leftovers() == []
         assert set(container.links()) == {"lo"}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_del_without_add(machine: Machine, container: Netns, version: str) -> None:
+    """T: DEL without ADD."""
+    machine.delete(conf(machine, version=version, ipMasq=True), container)
+
+    assert machine.leftovers() == []
+    assert set(machine.host.links()) == set(container.links()) == {"lo"}
+
+
+@pytest.mark.parametrize(
+    ("subnet", "address", "gateway", "length"),
+    [(V4, "10.1.0.2", "10.1.0.1", 32), (V6, "fd01::2", "fd01::1", 128)],
+)
+def test_the_routes_at_both_ends(  # noqa: PLR0917  # a table with two rows
+    machine: Machine, container: Netns, subnet: str, address: str, gateway: str, length: int
+) -> None:
+    """3.4: gateway on the link and subnet by the gateway, both from the address; at the host /32 or /128."""
+    host = machine.add(conf(machine, subnet), container)["interfaces"][0]["name"]
+    version = 6 if ":" in subnet else 4
+    near, far = (
+        {each["dst"]: each for each in space.routes(version) if each["dev"] in {"eth0", host}}
+        for space in (container, machine.host)
+    )
+
+    assert set(near) == {gateway, subnet}
+    assert (near[gateway].get("gateway"), near[gateway]["prefsrc"]) == (None, address)
+    assert (near[subnet]["gateway"], near[subnet]["prefsrc"]) == (gateway, address)
+    assert machine.host.addresses(host) == [f"{gateway}/{length}"]
+    assert "gateway" not in far[address]
+    if version == 4:
+        assert (near[gateway]["scope"], far[address]["scope"]) == ("link", "host")
+    assert "saddr" not in machine.host.ruleset()
 
 
 @pytest.mark.parametrize(("subnet", "gw"), [(V4, "10.1.0.9"), (V6, "fd01::9")])
@@ -64,9 +113,10 @@ def test_a_route_by_another_address_of_the_subnet(
     machine.check(cfg, container, result)
 
 
-def test_dual_stack_with_routes(machine: Machine, container: Netns) -> None:
+@pytest.mark.parametrize("version", VERSIONS)
+def test_dual_stack_with_routes(machine: Machine, container: Netns, version: str) -> None:
     """T: dual stack with three v4 routes, ping both gateways."""
-    cfg = conf(machine, V4, V6, ipMasq=True)
+    cfg = conf(machine, V4, V6, version=version, ipMasq=True)
     routes = ["0.0.0.0/0", "192.168.0.0/16", "1.2.3.4/32"]
     cfg["ipam"]["routes"] = [{"dst": each} for each in routes]
     result = machine.add(cfg, container)
@@ -76,8 +126,9 @@ def test_dual_stack_with_routes(machine: Machine, container: Netns) -> None:
     near = {each["dst"]: each.get("gateway") for each in container.routes()}
     assert near["10.1.0.1"] is None
     assert near["10.1.0.0/24"] == "10.1.0.1"
-    assert near["default"] == "10.1.0.1"
-    machine.check(cfg, container, result)
+    assert [near[each] for each in ("default", *routes[1:2], "1.2.3.4")] == ["10.1.0.1"] * 3
+    if version in {"0.4.0", "1.0.0", "1.1.0"}:
+        machine.check(cfg, container, result)
     machine.delete(cfg, container)
     assert machine.leftovers() == []
 
@@ -91,31 +142,6 @@ def test_containers_reach_each_other(machine: Machine, container: Netns) -> None
     assert container.ping("10.1.0.3")
     machine.delete(cfg, container)
     assert other.ping("10.1.0.1")
-
-
-@pytest.mark.parametrize(
-    "dns",
-    [
-        {"nameservers": ["192.0.2.1"]},
-        {"domain": "example.org"},
-        {"search": ["example.org"]},
-        {"options": ["ndots:5"]},
-        {"nameservers": [], "search": [], "options": []},
-    ],
-)
-def test_dns_of_the_configuration_replaces_that_of_ipam(
-    machine: Machine, container: Netns, dns: dict[str, Any]
-) -> None:
-    """T: IPAM's DNS is kept when the plugin gives none; any one key replaces it; empty lists do, too."""
-    resolv = machine.root / "resolv.conf"
-    resolv.write_text("nameserver 192.0.2.53\n")
-    cfg = conf(machine)
-    cfg["ipam"]["resolvConf"] = str(resolv)
-
-    assert machine.add(cfg, container)["dns"] == {"nameservers": ["192.0.2.53"]}
-    machine.delete(cfg, container)
-    result = machine.add({**cfg, "dns": dns}, container)
-    assert result.get("dns", {}) == {key: value for key, value in dns.items() if value}
 
 
 @pytest.mark.parametrize("broken", ["route", "forwarding"])
@@ -134,6 +160,25 @@ def test_add_leaves_nothing_when_it_fails_later(
         monkeypatch.setattr("cnisdk._net._addresses.AddressVerbs.enable_forwarding", refuse)
 
     assert machine.call("ADD", cfg, container).code != 0
+    assert machine.leftovers() == []
+    assert set(container.links()) == {"lo"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "named"),
+    [
+        ({"ipMasqBackend": "ebtables"}, "ipMasqBackend"),
+        ({"mtu": 67}, "mtu: must be 0 or 68 to 65535, got 67"),
+        ({"mtu": -1}, "mtu"),
+    ],
+)
+def test_a_bad_configuration_makes_nothing(
+    machine: Machine, container: Netns, keys: dict[str, Any], named: str
+) -> None:
+    out = machine.call("ADD", conf(machine, ipMasq=True, **keys), container)
+
+    assert out.document["code"] == 7
+    assert named in out.error
     assert machine.leftovers() == []
     assert set(container.links()) == {"lo"}
 
@@ -194,6 +239,18 @@ def test_check_notices(
     (container if inside else machine.host).ip(change.format(host=host))
 
     assert message in machine.call("CHECK", cfg, container, prev=result).error
+
+
+def test_check_notices_an_mtu_that_the_result_cannot_say(
+    machine: Machine, container: Netns
+) -> None:
+    """Before 1.0.0 results have no mtu: the configured one counts."""
+    cfg = conf(machine, version="0.4.0", mtu=1400)
+    result = machine.add(cfg, container)
+    machine.check(cfg, container, result)
+    container.ip("link set eth0 mtu 1300")
+
+    assert "MTU is 1300" in machine.call("CHECK", cfg, container, prev=result).error
 
 
 def test_check_notices_rules_and_forwarding(machine: Machine, container: Netns) -> None:

@@ -65,13 +65,35 @@ def test_layer_2(
     assert set(machine.host.links()) == {"lo", "br0"}
 
 
-@pytest.mark.parametrize("version", ["0.1.0", "0.2.0"])
-def test_layer_2_of_the_first_versions(machine: Machine, container: Netns, version: str) -> None:
+@pytest.mark.parametrize(
+    ("version", "keys"),
+    [
+        ("0.1.0", {"vlan": 100}),
+        ("0.2.0", {"vlan": 100, "vlanTrunk": TRUNK}),
+        ("0.2.0", {"vlan": 100, "preserveDefaultVlan": True}),
+    ],
+)
+def test_layer_2_of_the_first_versions(
+    machine: Machine, container: Netns, version: str, keys: dict[str, Any]
+) -> None:
     """T: 0.1.0/0.2.0 expect a conversion error; W-BR-9: nothing stays."""
-    out = machine.call("ADD", machine.conf(version=version, vlan=100), container)
+    out = machine.call("ADD", machine.conf(version=version, **keys), container)
 
-    assert out.code != 0
+    assert "cannot convert: no valid IP addresses" in out.error
     assert set(machine.host.links()) == {"lo", "br0"}
+
+
+@pytest.mark.parametrize("version", ["0.1.0", "0.2.0"])
+def test_three_subnets_of_the_first_versions(
+    machine: Machine, container: Netns, version: str
+) -> None:
+    """T: L3 + vlan 100 with 3 subnets: 0.1.0/0.2.0 expect an error on ADD; nothing stays."""
+    conf = machine.conf(V4, V6, V6_TOO, version=version, vlan=100, isDefaultGateway=True)
+    out = machine.call("ADD", conf, container)
+
+    assert "does not support more than 1 address per family" in out.error
+    machine.delete(conf, container)
+    assert machine.leftovers() == []
 
 
 @pytest.mark.parametrize("preserve", [False, True])
@@ -79,15 +101,18 @@ def test_layer_2_of_the_first_versions(machine: Machine, container: Netns, versi
     ("version", "subnets"),
     [
         *((version, (V4,)) for version in VERSIONS),
-        *((version, (V6,)) for version in ("0.2.0", "0.4.0", "1.1.0")),
-        *((version, (V4, V6)) for version in ("0.1.0", "1.0.0", "1.1.0")),
-        *((version, (V4, V6, V6_TOO)) for version in ("0.3.1", "1.1.0")),
+        *((version, (V6,)) for version in ("0.2.0", "0.4.0", "1.0.0", "1.1.0")),
+        *((version, (V4, V6)) for version in ("0.1.0", "0.3.1", "1.0.0", "1.1.0")),
+        *((version, (V4, V6, V6_TOO)) for version in ("0.3.1", "1.0.0", "1.1.0")),
     ],
 )
 def test_a_gateway_in_the_vlan(
     machine: Machine, container: Netns, version: str, subnets: tuple[str, ...], preserve: bool
 ) -> None:
-    """T: L3 + vlan 100 default route: `<br>.100` is a veth, 5 host links, 4 interfaces, VLAN on both ports."""
+    """T: L3 + vlan 100 default route: `<br>.100` is a veth, 5 host links, 4 interfaces, VLAN on both ports.
+
+    T: exact v4 and v6 counts, default routes with the right gw, MACs, isolated flag, vlan_filtering.
+    """
     conf = machine.conf(
         *subnets, version=version, vlan=100, isDefaultGateway=True, preserveDefaultVlan=preserve
     )
@@ -97,18 +122,28 @@ def test_a_gateway_in_the_vlan(
     links = machine.host.links()
     assert len(links) == 5
     assert links["br0.100"]["linkinfo"]["info_kind"] == "veth"
+    assert links["br0"]["linkinfo"]["info_data"]["vlan_filtering"] == 1
     ports = [name for name, each in links.items() if each.get("master") == "br0"]
     assert [vlans(machine, each) for each in ports] == [expected] * 2
+    assert not any(links[each]["linkinfo"]["info_slave_data"]["isolated"] for each in ports)
     gateways = [f"{subnet.partition('0/')[0]}1/24" for subnet in subnets if "." in subnet]
     gateways += [f"{subnet.partition('/')[0]}1/64" for subnet in subnets if ":" in subnet]
     assert sorted(machine.host.addresses("br0.100")) == gateways
     assert machine.host.addresses("br0") == []
     for gateway in gateways:
         assert container.ping(gateway.partition("/")[0])
+    own = container.addresses("eth0")
+    assert sorted(":" in each for each in own) == sorted(":" in each for each in subnets)
+    for family, first in ((4, "10.1.0.1"), (6, "fd01::1")):
+        found = [each["gateway"] for each in container.routes(family) if each["dst"] == "default"]
+        assert found == [first] * any((":" in each) is (family == 6) for each in subnets)
     if version in CURRENT:
         names = [each["name"] for each in result["interfaces"]]
         assert names == ["br0", names[1], "eth0", "br0.100"]
-        assert result["interfaces"][3]["mac"] == links["br0.100"]["address"]
+        macs = [each["mac"] for each in result["interfaces"]]
+        assert [len(each) for each in macs] == [17] * 4
+        there = [container.link("eth0") if each == "eth0" else links[each] for each in names]
+        assert macs == [each["address"] for each in there]
     if version in WITH_CHECK:
         machine.check(conf, container, result)
     machine.delete(conf, container)

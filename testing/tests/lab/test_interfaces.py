@@ -63,33 +63,44 @@ def test_add_check_del(machine: Machine, container: Netns, kind: str, version: s
         assert interface["mac"] == link["address"]
         assert interface["sandbox"] == container.path
         assert result["ips"][0]["interface"] == 0
-    if version in WITH_CHECK:
-        machine.check(cfg, container, result)
+    check_if_allowed(machine, container, cfg, result)
     for _ in range(2):
         machine.delete(cfg, container, prev=result)
         assert set(container.links()) == {"lo"}
     assert machine.reservations() == set()
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+def check_if_allowed(machine: Machine, container: Netns, cfg: Any, result: Any) -> None:
+    """T: CHECK passes, and is refused before 0.4.0."""
+    if cfg["cniVersion"] in WITH_CHECK:
+        machine.check(cfg, container, result)
+        return
+    error = machine.call("CHECK", cfg, container, prev=result).error
+    assert "config version does not allow CHECK" in error
+
+
+@pytest.mark.parametrize(
+    ("version", "mtu"), [*((version, 1300) for version in VERSIONS), ("1.1.0", None)]
+)
 @pytest.mark.parametrize("kind", ON_MASTER)
 def test_master_in_the_container(
-    machine: Machine, container: Netns, kind: str, version: str
+    machine: Machine, container: Netns, kind: str, version: str, mtu: int | None
 ) -> None:
-    """T: all versions with linkInContainer; an MTU of its own; CHECK before 0.4.0 is refused."""
+    """T: all versions with linkInContainer; one address, the link's MAC, an MTU of its own or the master's."""
     master(container)
-    keys = {"linkInContainer": True, "mtu": 1300, "version": version, **EXTRA[kind]}
+    keys = {"linkInContainer": True, "mtu": mtu, "version": version, **EXTRA[kind]}
     cfg = conf(machine, kind, SUBNET, **keys)
     result = machine.add(cfg, container)
 
-    assert container.link("eth0")["mtu"] == 1300
-    if version in WITH_CHECK:
-        machine.check(cfg, container, result)
-    else:
-        error = machine.call("CHECK", cfg, container, prev=result).error
-        assert "config version does not allow CHECK" in error
-    machine.delete(cfg, container)
-    assert set(container.links()) == {"lo", "m0"}
+    link = container.link("eth0")
+    assert link["mtu"] == (mtu or MASTER_MTU)
+    assert container.addresses("eth0") == ["10.1.0.2/24"]
+    if version not in {"0.1.0", "0.2.0"}:
+        assert result["interfaces"][0]["mac"] == link["address"]
+    check_if_allowed(machine, container, cfg, result)
+    for _ in range(2):
+        machine.delete(cfg, container)
+        assert set(container.links()) == {"lo", "m0"}
 
 
 @pytest.mark.parametrize("mode", ["", "l2", "l3", "l3s"])
@@ -103,16 +114,17 @@ def test_modes_of_ipvlan(machine: Machine, container: Netns, mode: str) -> None:
     assert "ipvlan mode" in machine.call("CHECK", other, container, prev=result).error
 
 
-def test_ipvlan_in_a_chain(machine: Machine, container: Netns) -> None:
+@pytest.mark.parametrize("inside", [False, True])
+def test_ipvlan_in_a_chain(machine: Machine, container: Netns, inside: bool) -> None:
     """T: chained: prevResult supplies master, address and gateway; ADD/CHECK/DEL without ipam."""
-    master(machine.host)
+    master(container if inside else machine.host)
     prev = {
         "cniVersion": "1.0.0",
         "interfaces": [{"name": "m0"}],
         "ips": [{"address": "10.1.0.2/24", "gateway": "10.1.0.1", "interface": 0}],
         "routes": [{"dst": "0.0.0.0/0"}],
     }
-    cfg = conf(machine, "ipvlan", master=None)
+    cfg = conf(machine, "ipvlan", master=None, linkInContainer=inside)
     result = machine.add(cfg, container, prev=prev)
 
     assert [each["name"] for each in result["interfaces"]] == ["eth0"]
@@ -120,23 +132,27 @@ def test_ipvlan_in_a_chain(machine: Machine, container: Netns) -> None:
     assert container.routes()[0]["gateway"] == "10.1.0.1"
     machine.check(cfg, container, result)  # W-IV-2: without master
     machine.delete(cfg, container)
-    assert set(container.links()) == {"lo"}
+    assert "eth0" not in container.links()
 
     two = {**prev, "interfaces": [{"name": "m0"}, {"name": "m1"}]}
     error = machine.call("ADD", cfg, container, prev=two).error
     assert "PrevResult lacks a single named interface" in error
 
 
-def test_ipvlan_with_the_default_route_as_master(machine: Machine, container: Netns) -> None:
-    """T: master omitted; W-IV-3: DEL and CHECK do without a default route."""
-    master(machine.host, gateway=True)
-    cfg = conf(machine, "ipvlan", SUBNET, master=None)
+@pytest.mark.parametrize("inside", [False, True])
+def test_ipvlan_with_the_default_route_as_master(
+    machine: Machine, container: Netns, inside: bool
+) -> None:
+    """T: master omitted; DEL without ADD; W-IV-3: DEL and CHECK do without a default route."""
+    space = master(container if inside else machine.host, gateway=True)
+    cfg = conf(machine, "ipvlan", SUBNET, master=None, linkInContainer=inside)
+    machine.delete(cfg, container)
     result = machine.add(cfg, container)
-    machine.host.ip("route del default")
+    space.ip("route del default")
 
     machine.check(cfg, container, result)
     machine.delete(cfg, container)
-    assert set(container.links()) == {"lo"}
+    assert "eth0" not in container.links()
     assert "no default route" in machine.call("ADD", cfg, container).error
 
 
@@ -267,13 +283,24 @@ def test_check_of_vlan_names_what_differs(machine: Machine, container: Netns) ->
     """W-VL-3: the texts of Go speak of other plugins, and the parent is not compared."""
     master(machine.host)
     machine.host.ip("link add m1 type dummy")
-    cfg = conf(machine, "vlan", SUBNET, vlanId=7)
+    cfg = conf(machine, "vlan", SUBNET, vlanId=7, mtu=1300)
     result = machine.add(cfg, container)
+    assert container.link("eth0")["mtu"] == 1300
 
     other_id = machine.call("CHECK", {**cfg, "vlanId": 8}, container, prev=result).error
     other_master = machine.call("CHECK", {**cfg, "master": "m1"}, container, prev=result).error
     assert "VLAN id is 7, not 8" in other_id
     assert 'not on "m1"' in other_master
+
+
+def test_mac_and_mtu_of_dummy(machine: Machine, container: Netns) -> None:
+    """The kernel takes them; which source of the MAC wins is tested on the fake one."""
+    cfg = conf(machine, "dummy", SUBNET, mtu=1300)
+    result = machine.add(cfg, container, args="MAC=02:00:00:00:00:77")
+
+    link = container.link("eth0")
+    assert (link["address"], link["mtu"]) == ("02:00:00:00:00:77", 1300)
+    machine.check(cfg, container, result)
 
 
 @pytest.mark.parametrize("kind", ON_MASTER)
