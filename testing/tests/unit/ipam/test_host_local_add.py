@@ -32,14 +32,19 @@ def test_add_gives_one_address_of_each_set_and_del_takes_them_back(
 
     assert answer.ips == ["10.1.2.2/24", "2001:db8:1::2/64"]
     assert answer.document["dns"]["nameservers"] == ["192.0.2.3"]
+    routes = [
+        {"dst": "0.0.0.0/0"},
+        {"dst": "::/0"},
+        {"dst": "192.168.0.0/16", "gw": "1.1.1.1"},
+        {"dst": "2001:db8:2::/64", "gw": "2001:db8:3::1"},
+    ]
     if version >= "0.3.0":
         assert [ip["gateway"] for ip in answer.document["ips"]] == ["10.1.2.1", "2001:db8:1::1"]
-        assert [route["dst"] for route in answer.document["routes"]] == [
-            "0.0.0.0/0",
-            "::/0",
-            "192.168.0.0/16",
-            "2001:db8:2::/64",
-        ]
+        assert answer.document["routes"] == routes
+    else:
+        four, six = answer.document["ip4"], answer.document["ip6"]
+        assert (four["gateway"], six["gateway"]) == ("10.1.2.1", "2001:db8:1::1")
+        assert (four["routes"], six["routes"]) == (routes[0::2], routes[1::2])
     if "0.3.0" <= version < "1.0.0":
         assert [ip["version"] for ip in answer.document["ips"]] == ["4", "6"]
     assert host_local.files() == {
@@ -97,9 +102,24 @@ def test_a_container_may_have_two_interfaces_on_a_network(host_local: Any) -> No
     assert {"10.1.2.3"} == host_local.reserved()
 
 
-def test_the_first_add_complains_about_nothing(host_local: Any) -> None:
+def test_the_first_add_complains_about_nothing(host_local: Any, version: str) -> None:
     """T: first-ever ADD prints no complaint about missing last_reserved file."""
-    assert host_local.ok("ADD", RANGES).stderr == ""
+    assert host_local.ok("ADD", RANGES, version=version).stderr == ""
+
+
+@pytest.mark.parametrize(("owner", "code"), [(b"c1", 110), (b"other", 0)])
+def test_add_beside_a_reservation_without_ifname(
+    host_local: Any, version: str, owner: bytes, code: int
+) -> None:
+    """T: old-format (cid-only) file: it is the container's own, or one that somebody else holds."""
+    network = host_local.data_dir / "net"
+    network.mkdir(parents=True)
+    (network / "10.1.2.2").write_bytes(owner)
+    answer = host_local("ADD", RANGES, version=version)
+
+    assert answer.code == code
+    assert {"10.1.2.2"} | ({"10.1.2.3"} if not code else set()) == host_local.reserved()
+    assert host_local.files()["10.1.2.2"] == owner
 
 
 def test_parallel_adds_get_different_addresses(host_local: Any) -> None:

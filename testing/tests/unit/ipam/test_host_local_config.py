@@ -99,12 +99,11 @@ def test_a_range_of_the_runtime_is_named_by_its_path(host_local: Any) -> None:
     assert "runtimeConfig.ipRanges[0][0].subnet: " in answer.error
 
 
-def test_a_missing_ipam_section_is_named(host_local: Any) -> None:
-    """The key that is missing is in the message."""
-    answer = host_local("ADD", None)
+def test_a_missing_ipam_section_is_named(host_local: Any, version: str) -> None:
+    """T: the text of the Go plugin."""
+    answer = host_local("ADD", None, version=version)
 
-    assert answer.code == 7
-    assert "'ipam'" in answer.error
+    assert (answer.code, answer.document["msg"]) == (7, "IPAM config missing 'ipam' key")
 
 
 def test_old_versions_hold_one_address_of_each_family(host_local: Any) -> None:
@@ -141,14 +140,33 @@ def test_an_address_can_be_asked_for(
     assert host_local.files()["last_reserved_ip.0"] == b"10.1.2.88"
 
 
-def test_addresses_of_several_sets_and_families_can_be_asked_for(host_local: Any) -> None:
-    """T: several custom IPs across sets; across families; the order asked in does not matter."""
-    ipam = {"ranges": [*TWO["ranges"], [{"subnet": "2001:db8:1::/64"}]]}
-    answer = host_local.ok(
-        "ADD", ipam, args={"cni": {"ips": ["2001:db8:1::999", "10.1.3.9", "10.1.2.8"]}}
-    )
+@pytest.mark.parametrize(
+    ("ranges", "given"),
+    [
+        (TWO["ranges"], ["10.1.2.8/24", "10.1.3.9/24"]),
+        (DUAL["ranges"], ["10.1.2.8/24", "2001:db8:1::999/64"]),
+        (
+            [*TWO["ranges"], DUAL["ranges"][1]],
+            ["10.1.2.8/24", "10.1.3.9/24", "2001:db8:1::999/64"],
+        ),
+    ],
+    ids=["sets", "families", "both"],
+)
+def test_addresses_of_several_sets_and_families_can_be_asked_for(
+    host_local: Any, version: str, ranges: list[Any], given: list[str]
+) -> None:
+    """T: several custom IPs across sets (0.1/0.2 error); across families; in any order."""
+    wanted = [each.partition("/")[0] for each in reversed(given)]
+    answer = host_local("ADD", {"ranges": ranges}, version=version, args={"cni": {"ips": wanted}})
 
-    assert answer.ips == ["10.1.2.8/24", "10.1.3.9/24", "2001:db8:1::999/64"]
+    if version < "0.3.0" and "10.1.3.9/24" in given:
+        assert answer.code == 7
+        assert (
+            f"CNI version {version} does not support more than 1 address per family" in answer.error
+        )
+        assert not host_local.data_dir.exists()
+    else:
+        assert (answer.code, answer.ips) == (0, given)
 
 
 def test_args_cni_and_runtime_config_add_up(host_local: Any) -> None:
@@ -173,6 +191,30 @@ def test_cni_args_give_way_to_args_cni(host_local: Any) -> None:
     )
 
     assert answer.ips == ["10.1.2.60/24"]
+
+
+@pytest.mark.parametrize("wanted", ["10.1.2.8", "10.1.2.21", "10.1.2.30"])
+def test_an_address_beside_the_range_cannot_be_asked_for(
+    host_local: Any, version: str, wanted: str
+) -> None:
+    """T: specific IP after end / before start; unused custom IP -> error prefix."""
+    answer = host_local("ADD", LEGACY, version=version, args={"cni": {"ips": [wanted]}})
+
+    assert answer.code == 7
+    assert answer.document["msg"] == f"failed to allocate all requested IPs: {wanted}"
+    assert host_local.reserved() == set()
+
+
+def test_an_address_that_is_taken(host_local: Any, version: str) -> None:
+    """T: specific IP taken (exact text)."""
+    wanted = {"args": {"cni": {"ips": ["10.1.2.9"]}}}
+    host_local.ok("ADD", LEGACY, "holder", version=version, **wanted)
+    answer = host_local("ADD", LEGACY, version=version, **wanted)
+
+    assert answer.document["msg"] == (
+        "failed to allocate for range 0: requested IP address 10.1.2.9 is not available in range "
+        "set 10.1.2.9-10.1.2.20"
+    )
 
 
 @pytest.mark.parametrize(

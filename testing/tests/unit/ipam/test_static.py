@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 
+WITH_CHECK = ("0.4.0", "1.0.0", "1.1.0")
 CONF = {
     "addresses": [
         {"address": "10.10.0.1/24", "gateway": "10.10.0.254"},
@@ -31,13 +32,18 @@ def test_addresses_routes_and_dns_are_answered_as_configured(static: Any, versio
 
     assert answer.ips == ["10.10.0.1/24", "3ffe:ffff:0:1ff::1/64"]
     assert gateways(answer) == ["10.10.0.254", "3ffe:ffff::1"]
-    assert answer.document["dns"]["nameservers"] == ["8.8.8.8"]
+    assert answer.document["dns"] == CONF["dns"]
+    routes = [
+        {"dst": "0.0.0.0/0"},
+        {"dst": "192.168.0.0/16", "gw": "10.10.5.1"},
+        # As written, which is for whoever applies it to judge.
+        {"dst": "3ffe:ffff:0:1ff::1/64"},
+    ]
     if version >= "0.3.0":
-        assert [route["dst"] for route in answer.document["routes"]] == [
-            "0.0.0.0/0",
-            "192.168.0.0/16",
-            "3ffe:ffff:0:1ff::1/64",  # as written, which is for whoever applies it to judge
-        ]
+        assert answer.document["routes"] == routes
+    else:
+        four, six = answer.document["ip4"], answer.document["ip6"]
+        assert (four["routes"], six["routes"]) == (routes[:2], routes[2:])
     assert static.ok("DEL", CONF, version=version).status == 0
 
 
@@ -83,6 +89,15 @@ def test_several_addresses_of_cni_args_share_a_gateway_by_subnet(static: Any, ve
         ) == (["10.10.0.1/24", "11.11.0.1/24"], ["10.10.0.254", None])
 
 
+def test_several_gateways_of_cni_args_go_to_their_subnets(static: Any, version: str) -> None:
+    """T: CNI_ARGS IP+GATEWAY: each gateway for the addresses in whose subnet it is."""
+    args = "IP=10.10.0.1/24,fd00::5/64;GATEWAY=fd00::1,10.10.0.254,192.0.2.1"
+    answer = static.ok("ADD", {}, cni_args=args, version=version)
+
+    assert answer.ips == ["10.10.0.1/24", "fd00::5/64"]
+    assert gateways(answer) == ["10.10.0.254", "fd00::1"]
+
+
 def test_cni_args_come_after_configured_addresses(static: Any) -> None:
     """CNI_ARGS IP adds, it does not replace."""
     answer = static.ok("ADD", CONF, cni_args="IP=10.11.0.5/24")
@@ -126,16 +141,34 @@ def test_addresses_of_the_runtime_replace_all_others(
     assert (answer.ips, gateways(answer)) == (["172.16.0.1/16"], [None])
 
 
+@pytest.mark.parametrize("source", ["runtimeConfig", "args.cni"])
+def test_two_addresses_of_the_runtime(static: Any, source: str, version: str) -> None:
+    """T: runtimeConfig; args.cni: two at once (0.1/0.2 error), or one of each family."""
+
+    def add(*ips: str) -> Any:
+        given = {"ips": list(ips)}
+        inputs = {"runtimeConfig": given} if source == "runtimeConfig" else {"args": {"cni": given}}
+        return static("ADD", CONF, version=version, **inputs)
+
+    assert add("172.16.0.1/16", "fd00::5/64").ips == ["172.16.0.1/16", "fd00::5/64"]
+    answer = add("172.16.0.1/16", "172.17.0.1/16")
+    if version < "0.3.0":
+        assert "does not support more than 1 address per family" in answer.error
+    else:
+        assert answer.ips == ["172.16.0.1/16", "172.17.0.1/16"]
+
+
 @pytest.mark.parametrize(
     "inputs",
     [{"cni_args": "IP=10.10.0.1/24"}, {"runtimeConfig": {"ips": ["10.10.0.1/24"]}}],
 )
-def test_a_missing_ipam_section_is_refused(static: Any, inputs: dict[str, Any]) -> None:
+def test_a_missing_ipam_section_is_refused(
+    static: Any, inputs: dict[str, Any], version: str
+) -> None:
     """T: missing ipam with CNI_ARGS; missing ipam with runtimeConfig."""
-    answer = static("ADD", None, **inputs)
+    answer = static("ADD", None, version=version, **inputs)
 
-    assert answer.code == 7
-    assert "'ipam'" in answer.error
+    assert (answer.code, answer.document["msg"]) == (7, "IPAM config missing 'ipam' key")
 
 
 @pytest.mark.parametrize(
@@ -151,13 +184,13 @@ def test_a_missing_ipam_section_is_refused(static: Any, inputs: dict[str, Any]) 
     ],
 )  # fmt: skip
 def test_what_is_no_address_is_named_by_its_path(
-    static: Any, ipam: dict[str, Any], inputs: dict[str, Any], complaint: str
+    static: Any, ipam: dict[str, Any], inputs: dict[str, Any], complaint: str, version: str
 ) -> None:
     """T: non-CIDR via config / CNI_ARGS / args.cni / runtimeConfig.
 
     Messages that the Go plugin has too are the whole error; the path is for stderr.
     """
-    answer = static("ADD", ipam, **inputs)
+    answer = static("ADD", ipam, version=version, **inputs)
 
     assert answer.code == 7
     assert complaint in answer.stderr
@@ -174,16 +207,19 @@ def test_no_address_at_all_is_refused(static: Any, version: str) -> None:
     assert "ipam.addresses: no addresses to assign" in answer.error
 
 
-def test_check_passes_for_what_add_answered(static: Any) -> None:
+@pytest.mark.parametrize("version", WITH_CHECK)
+def test_check_passes_for_what_add_answered(static: Any, version: str) -> None:
     """An unchanged attachment passes, also with addresses of other plugins added."""
-    result = static.ok("ADD", CONF).document
-    result["ips"].append({"address": "172.16.0.9/24"})
+    result = static.ok("ADD", CONF, version=version).document
+    result["ips"].append({"version": "4", "address": "172.16.0.9/24"})
 
-    assert static.ok("CHECK", CONF, prevResult=result).status == 0
+    assert static.ok("CHECK", CONF, version=version, prevResult=result).status == 0
 
 
-def test_check_fails_for_a_missing_address_and_another_gateway(static: Any) -> None:
+@pytest.mark.parametrize("version", WITH_CHECK)
+def test_check_fails_for_a_missing_address_and_another_gateway(static: Any, version: str) -> None:
     """W-ST-1: an address missing from prevResult is an error."""
+    static.version = version
     result = static.ok("ADD", CONF).document
     missing = {**result, "ips": result["ips"][1:]}
     altered = {**result, "ips": [{**result["ips"][0], "gateway": "10.10.0.7"}, result["ips"][1]]}
