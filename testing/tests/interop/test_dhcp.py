@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,8 +13,10 @@ from cnisdk import versions
 
 if TYPE_CHECKING:
     from tests.interop.dhcp_site import Offer, Site, address_of, wait_until
+    from tests.kernel.machine import together
 else:
     from dhcp_site import Offer, Site, address_of, wait_until
+    from machine import together
 
 pytestmark = [pytest.mark.interop, pytest.mark.kernel]
 
@@ -25,11 +28,11 @@ def site(request: pytest.FixtureRequest) -> Site:
 
 @pytest.mark.parametrize("version", versions.ALL)
 def test_lease_of_a_lifetime(site: Site, version: str) -> None:
-    """ADD, CHECK, DEL: the server has the lease as long as the attachment."""
+    """T: ADD, CHECK, DEL: the server has the lease as long as the attachment; three DELs at once, one more."""
     site.serve()
     site.daemon()
     container = site.machine.container()
-    cfg = site.conf()
+    cfg = site.conf(version)
 
     result = site.machine.add(cfg, container)
 
@@ -41,6 +44,8 @@ def test_lease_of_a_lifetime(site: Site, version: str) -> None:
     assert container.ping("10.66.0.1")
     if version not in {"0.1.0", "0.2.0", "0.3.0", "0.3.1"}:
         site.machine.check(cfg, container, result)
+    release = partial(site.machine.call, "DEL", {**cfg, "type": "dhcp"}, container)
+    assert [each.code for each in together([release] * 3)] == [0] * 3
     site.machine.delete(cfg, container, prev=result)
     wait_until(lambda: site.leased() == set(), what="the server forgetting the lease")
     assert site.records() == []
@@ -121,7 +126,7 @@ def test_what_the_server_is_told(dnsmasq: Site) -> None:
     machine = dnsmasq.machine
     provide = [
         {"option": "host-name", "value": "default", "fromArg": "K8S_POD_NAME"},
-        {"option": "60", "value": "our-vendor"},
+        {"option": "vendor-class-identifier", "value": "our-vendor"},
     ]
     cfg = dnsmasq.conf(provide=provide, request=[{"option": "42"}])
 

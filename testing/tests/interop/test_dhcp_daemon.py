@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -90,8 +91,10 @@ def test_both_ways_to_start_it(
     assert go.parent.stat().st_mode & 0o777 == 0o700
     assert go.stat().st_mode & 0o777 == 0o660
     first.terminate()
-    assert first.wait(10) == 0
+    second.send_signal(signal.SIGINT)
+    assert (first.wait(10), second.wait(10)) == (0, 0)
     assert not go.exists()
+    assert not ours.exists()
     assert not pidfile.exists()
 
 

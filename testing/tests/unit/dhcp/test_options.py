@@ -30,15 +30,26 @@ def lease(options, *, obtained=1000.0, wishes=None):
 
 @pytest.mark.parametrize(
     ("name", "code"),
-    [("host-name", 12), ("routers", 3), ("subnet-mask", 1), ("12", 12), ("0", 0), ("255", 255)],
+    [
+        ("dhcp-client-identifier", 61),
+        ("subnet-mask", 1),
+        ("routers", 3),
+        ("host-name", 12),
+        ("user-class", 77),
+        ("vendor-class-identifier", 60),
+        ("12", 12),
+        ("0", 0),
+        ("255", 255),
+    ],
 )
 def test_names_and_numbers(name, code):
-    """Go's option names, and any number."""
+    """T: option names host-name, "12": Go's option names, and any number."""
     assert _options.option_code(name) == code
 
 
 @pytest.mark.parametrize("name", ["garbage", "", "256", "-1", "1.0", "٣"])
 def test_unknown_names(name):
+    """T: option names: garbage."""
     with pytest.raises(ValueError, match="Can not parse option"):
         _options.option_code(name)
 
