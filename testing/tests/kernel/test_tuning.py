@@ -129,31 +129,34 @@ def test_a_result_that_does_not_say_where_the_interface_is(
 
 
 @pytest.mark.usefixtures("link")
-def test_sysctls_come_and_go(machine: Machine, container: Netns) -> None:
+@pytest.mark.parametrize("version", VERSIONS)
+def test_sysctls_come_and_go(machine: Machine, container: Netns, version: str) -> None:
     """T: sysctl only, prevResult unchanged; W-TU-3: restored; W-TU-1: args without the key."""
     cfg = conf(
         machine,
+        version=version,
         sysctl={"net.ipv4.conf.IFNAME.arp_filter": "1", "net/core/somaxconn": "500"},
         args={"cni": {"sysctl": {"net.core.somaxconn": "600"}}},
     )
     before = container.sysctl("core/somaxconn")
-    result = machine.add(cfg, container, prev=prev(container))
+    result = machine.add(cfg, container, prev=prev(container, version))
 
     assert result["interfaces"] == prev(container)["interfaces"]
     # T: no backup file; the settings, which Go does not restore, are in another one.
     assert [each.name for each in saved(machine)] == ["c1_eth0:sysctl.json"]
     assert container.sysctl("ipv4/conf/eth0/arp_filter") == "1"
     assert container.sysctl("core/somaxconn") == "600"
-    machine.check(cfg, container, result)
-    container.set_sysctl("core/somaxconn", "700")
-    assert "somaxconn" in machine.call("CHECK", cfg, container, prev=result).error
+    if version in WITH_CHECK:
+        machine.check(cfg, container, result)
+        container.set_sysctl("core/somaxconn", "700")
+        assert "somaxconn" in machine.call("CHECK", cfg, container, prev=result).error
     machine.delete(cfg, container, prev=result)
     assert container.sysctl("ipv4/conf/eth0/arp_filter") == "0"
     assert container.sysctl("core/somaxconn") == before
     assert saved(machine) == []
 
-    only_args = conf(machine, args=cfg["args"])
-    machine.add(only_args, container, prev=prev(container))
+    only_args = conf(machine, version=version, args=cfg["args"])
+    machine.add(only_args, container, prev=prev(container, version))
     assert container.sysctl("core/somaxconn") == "600"
 
 
@@ -247,6 +250,7 @@ def test_bad_sysctls(machine: Machine, container: Netns, key: str, message: str)
 
 
 @pytest.mark.usefixtures("link")
+@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(
     ("pattern", "complaint"),
     [
@@ -259,16 +263,18 @@ def test_allow_list(
     machine: Machine,
     container: Netns,
     monkeypatch: pytest.MonkeyPatch,
+    *,
     pattern: str,
     complaint: str,
+    version: str,
 ) -> None:
     """T: allow-list accepts and rejects; DEL is still ok."""
     path = machine.root / "allowlist.conf"
     path.write_text(f"{pattern}\n\n")
     monkeypatch.setattr(_sysctls, "_ALLOW_LIST", str(path))
-    cfg = conf(machine, version="1.1.0", sysctl={"net.ipv4.conf.IFNAME.arp_filter": "1"})
-    out = machine.call("ADD", cfg, container, prev=prev(container, "1.1.0"))
-    status = machine.call("STATUS", cfg)
+    cfg = conf(machine, version=version, sysctl={"net.ipv4.conf.IFNAME.arp_filter": "1"})
+    out = machine.call("ADD", cfg, container, prev=prev(container, version))
+    status = machine.call("STATUS", {**cfg, "cniVersion": "1.1.0"})
 
     for each in (out, status):
         assert each.code == (1 if complaint else 0)

@@ -5,20 +5,22 @@ from __future__ import annotations
 import io
 import json
 
+import attrs
 import pytest
 
-from reference_plugins.tuning import Tuning
+from cnisdk import versions
+from reference_plugins.tuning import Tuning, TuningConf
 
 
 TWICE = '{"net.core.somaxconn": "500", "net.core.somaxconn": "600"}'
 TWO = '{"net.core.somaxconn": "500", "net.core.rmem_max": "600"}'
 
 
-def call(verb: str, keys: str, ifname: str = "eth0") -> str:
+def call(verb: str, keys: str, ifname: str = "eth0", version: str = "1.0.0") -> str:
     """The error's message, or that of the missing namespace."""
     text = (
-        f'{{"cniVersion": "1.0.0", "name": "mynet", "type": "tuning", {keys}, '
-        '"prevResult": {"cniVersion": "1.0.0"}}'
+        f'{{"cniVersion": "{version}", "name": "mynet", "type": "tuning", {keys}, '
+        f'"prevResult": {{"cniVersion": "{version}"}}}}'
     )
     env = {
         "CNI_COMMAND": verb,
@@ -32,15 +34,27 @@ def call(verb: str, keys: str, ifname: str = "eth0") -> str:
     return json.loads(stdout.getvalue() or "{}").get("msg", "")
 
 
-@pytest.mark.parametrize("verb", ["ADD", "CHECK"])
+@pytest.mark.parametrize(
+    ("verb", "version"),
+    [
+        *[("ADD", each) for each in versions.ALL[2:]],
+        *[("CHECK", each) for each in versions.ALL[4:]],
+    ],
+)
 @pytest.mark.parametrize("keys", ['"sysctl": {}', '"args": {{"cni": {{"sysctl": {}}}}}'])
-def test_a_sysctl_given_twice_is_refused(verb: str, keys: str) -> None:
+def test_a_sysctl_given_twice_is_refused(verb: str, keys: str, version: str) -> None:
     """T: duplicated sysctl; the Go plugin knows of the key `sysctl` alone."""
-    message = call(verb, keys.replace("{{", "{").replace("}}", "}").replace("{}", TWICE))
+    twice = keys.replace("{{", "{").replace("}}", "}").replace("{}", TWICE)
+    message = call(verb, twice, version=version)
 
     assert "duplicated sysctl keys are not allowed" in message
     assert "net.core.somaxconn" in message
-    assert "cannot open network namespace" in call(verb, f'"sysctl": {TWO}')
+    assert "cannot open network namespace" in call(verb, f'"sysctl": {TWO}', version=version)
+
+
+def test_where_originals_are_kept_unless_told() -> None:
+    """5.2: dataDir, default /run/cni/tuning."""
+    assert attrs.fields(TuningConf).data_dir.default == "/run/cni/tuning"
 
 
 @pytest.mark.parametrize("where", ["", "args.cni."])
