@@ -59,21 +59,25 @@ def test_a_late_del_leaves_the_next_container_alone(
 
 
 @pytest.mark.parametrize("backend", ["nftables", "iptables"])
-@pytest.mark.parametrize("netns", ["empty", "vanished", "no namespace", "link gone"])
+@pytest.mark.parametrize(
+    "netns", ["empty", "vanished", "no namespace", "link gone", "addresses gone"]
+)
 def test_del_leaves_nothing_whatever_became_of_the_container(
     machine: Machine, container: Netns, conf: dict[str, Any], netns: str, backend: str
 ) -> None:
-    """W-BR-2, A4: empty or vanished netns must not leak masquerade and spoof-check rules."""
+    """W-BR-2, A4: empty or vanished netns must not leak rules; T: delete removes both ends, with no IPs."""
     conf["ipMasqBackend"] = backend
     machine.add(conf, container)
-    path: Any = {"empty": "", "link gone": container, "no namespace": "/proc/self/ns/uts"}
+    path: Any = {"empty": "", "no namespace": "/proc/self/ns/uts"}
     if netns == "vanished":
         path["vanished"] = container.path
         container.close()
     if netns == "link gone":
         container.ip("link del eth0")
+    if netns == "addresses gone":
+        container.ip("address flush dev eth0")
 
-    machine.delete(conf, path[netns])
+    machine.delete(conf, path.get(netns, container))
 
     assert machine.leftovers() == []
 
@@ -139,19 +143,24 @@ def test_del_leaves_a_foreign_interface_of_that_name(
     assert "eth0" in container.links()
 
 
+@pytest.mark.parametrize(
+    "failing",
+    [("masquerade",), ("spoof_check",), ("masquerade", "spoof_check")],
+    ids="-".join,
+)
 def test_del_goes_on_after_a_failure_and_can_be_repeated(
-    machine: Machine, container: Netns, conf: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    machine: Machine, container: Netns, conf: dict[str, Any], failing: tuple[str, ...]
 ) -> None:
-    """W-BR-10: the rest is removed, the failure reported, and a second DEL finishes the job."""
+    """W-BR-10: the rest is removed, each failure reported, and a second DEL finishes the job."""
     machine.add(conf, container)
 
-    def fail(*_: object) -> None:
-        raise OSError(16, "Device or resource busy")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(KernelFirewall, "remove_masquerade", fail)
+    with pytest.MonkeyPatch.context() as patch:
+        for each in failing:
+            broken(KernelFirewall, f"remove_{each}")(patch)
         out = machine.call("DEL", conf, container)
-    assert "busy" in out.error
+    for each in failing:
+        assert f"remove_{each} broke" in out.error
+    assert set(container.links()) == {"lo"}
     assert machine.reservations() == set()
     assert machine.leftovers() != []
 

@@ -271,15 +271,18 @@ def test_forwarding_is_turned_on(
     host.expect_forwarding(version)
 
 
+@pytest.mark.parametrize(
+    ("version", "name"), [(4, "ipv4/ip_forward"), (6, "ipv6/conf/all/forwarding")]
+)
 def test_forwarding_that_is_on_is_not_written(
-    machine: Machine, host: Namespace, monkeypatch: pytest.MonkeyPatch
+    machine: Machine, host: Namespace, monkeypatch: pytest.MonkeyPatch, version: int, name: str
 ) -> None:
     """T: no write when already 1 (a read-only /proc/sys is good enough then)."""
-    machine.host.set_sysctl("ipv4/ip_forward", "1")
+    machine.host.set_sysctl(name, "1")
     written: list[str] = []
     monkeypatch.setattr(host.kernel, "set_sysctl", lambda name, _: written.append(name))
 
-    host.enable_forwarding(4)
+    host.enable_forwarding(version)
 
     assert written == []
 

@@ -204,14 +204,16 @@ def test_an_address_without_gateway_is_named(machine: Machine, container: Netns)
     assert machine.leftovers() == []
 
 
-@pytest.mark.parametrize("netns", ["empty", "vanished"])
+@pytest.mark.parametrize("netns", ["empty", "vanished", "without addresses"])
 def test_del_without_namespace(machine: Machine, container: Netns, netns: str) -> None:
-    """W-PTP-4: masquerading goes also when the namespace has gone."""
+    """W-PTP-4: masquerading goes also when the namespace has gone, or the addresses in it."""
     cfg = conf(machine, ipMasq=True)
     machine.add(cfg, container)
     path = "" if netns == "empty" else container.path
     if netns == "vanished":
         container.close()
+    if netns == "without addresses":
+        container.ip("address flush dev eth0")
 
     machine.delete(cfg, path)
     assert machine.leftovers() == []

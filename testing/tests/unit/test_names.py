@@ -125,6 +125,32 @@ def test_short_hash_is_the_go_plugins_one(text: str) -> None:
     assert short_hash(text) == hashlib.sha512(text.encode()).hexdigest()[:16]
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        Attachment("mynet1", "cid1", "eth0"),
+        Attachment("mynat", "cid1", "eth0"),
+        Attachment("mynet", "cid2", "eth0"),
+        Attachment("mynet", "cid", "eth0"),
+        Attachment("mynet", "cid1", "eth1"),
+    ],
+    ids=str,
+)
+def test_one_character_makes_another_name(other: Attachment) -> None:
+    """T: hash names: deterministic, sensitive to one char, custom prefix, exactly 28 characters."""
+    me, same = Attachment("mynet", "cid1", "eth0"), Attachment("mynet", "cid1", "eth0")
+    name = me.hashed_name("CNI-DN-", 28, ifname=True)
+
+    assert (len(name), name[:7]) == (28, "CNI-DN-")
+    assert me.hashed_name("PREFIX-", 28, ifname=True) == f"PREFIX-{name[7:]}"
+    assert (same.key, same.hashed_name("CNI-DN-", 28, ifname=True)) == (me.key, name)
+    assert other.key != me.key
+    assert other.hashed_name("CNI-DN-", 28, ifname=True) != name
+    assert (other.hashed_name("CNI-", 28) == me.hashed_name("CNI-", 28)) == (
+        (other.network, other.container_id) == (me.network, me.container_id)
+    )
+
+
 @given(st.text(), st.text(), st.text())
 def test_owner_tag_fits_and_is_recognised(network: str, container: str, ifname: str) -> None:
     """At most 128 bytes, room of an nft comment; owned by this attachment, whatever its names."""

@@ -20,6 +20,19 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.kernel
 
+BASE = [
+    "}",
+    "",
+    "chain postrouting {",
+    "type nat hook postrouting priority srcnat; policy accept;",
+    "ip daddr 224.0.0.0/4 return",
+    "ip6 daddr ff00::/8 return",
+    "goto masq_checks",
+    "}",
+    "}",
+]
+"""What comes after the rules of all attachments."""
+
 
 def test_add_gives_the_shape_of_the_go_plugins(
     netns: Netns, firewall: KernelFirewall, attachment: Attachment, addresses: Any
@@ -32,16 +45,56 @@ def test_add_gives_the_shape_of_the_go_plugins(
         "chain masq_checks {",
         RULE_V4 + COMMENT,
         RULE_V6 + COMMENT,
-        "}",
-        "",
-        "chain postrouting {",
-        "type nat hook postrouting priority srcnat; policy accept;",
-        "ip daddr 224.0.0.0/4 return",
-        "ip6 daddr ff00::/8 return",
-        "goto masq_checks",
-        "}",
-        "}",
+        *BASE,
     ]
+
+
+def test_several_containers_and_networks(
+    netns: Netns, firewall: KernelFirewall, attachment: Attachment
+) -> None:
+    """T: nft setup for several containers/networks incl. dual stack and multi-address, exact dump.
+
+    T: address reuse: a late teardown leaves the rules of whoever has the address now.
+    """
+    one, two, four = (
+        attachment,
+        Attachment("mynet", "two", "eth0"),
+        Attachment("mynet", "4", "net1"),
+    )
+    three = Attachment("othernet", "cid1", "eth0")
+    many = [f"10.7.{n}.9/24" for n in range(4)] + ["fd07::9/64", "fd08::9/120"]
+    given = {
+        one: ["10.1.2.3/24"],
+        two: ["10.1.2.4/24", "fd00::4/64"],
+        three: many,
+        four: ["10.1.2.3/24"],  # taken over from the first
+    }
+
+    def rules(of: Attachment) -> list[str]:
+        found = [("ip6" if ":" in each else "ip", ip_interface(each)) for each in given[of]]
+        return [
+            f"{family} saddr {address.ip} {family} daddr != {address.network} masquerade "
+            f'comment "{of.owner_tag}"'
+            for family, address in found
+        ]
+
+    for each, addresses in given.items():
+        firewall.add_masquerade(each, [*map(ip_interface, addresses)], backend="nftables")
+
+    assert netns.ruleset("inet") == [
+        f"table inet {TABLE} {{",
+        "chain masq_checks {",
+        *rules(one),
+        *rules(two),
+        *rules(three),
+        *rules(four),
+        *BASE,
+    ]
+
+    firewall.remove_masquerade(one)
+    assert rules_of(netns) == [*rules(two), *rules(three), *rules(four)]
+    firewall.remove_masquerade(three)
+    assert rules_of(netns) == [*rules(two), *rules(four)]
 
 
 def test_nftables_is_the_default(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import pytest
 
 from cnisdk import errors
 from cnisdk._names import Attachment
+from cnisdk._net import _nft, _nft_wire
 from cnisdk._net._firewall import KernelFirewall
 
 
@@ -134,6 +136,59 @@ def test_what_is_left_of_a_check_is_removed(
     firewall.remove_spoof_check(attachment)
 
     assert netns.ruleset("bridge") == EMPTY
+
+
+@pytest.mark.parametrize(
+    "failing",
+    [("rules",), ("chain",), ("_delete_batch",), ("rules", "chain", "_delete_batch")],
+    ids=["reading rules", "reading chains", "deleting", "all together"],
+)
+def test_a_call_that_fails_in_teardown_is_reported(
+    netns: Netns,
+    firewall: KernelFirewall,
+    attachment: Attachment,
+    monkeypatch: pytest.MonkeyPatch,
+    failing: tuple[str, ...],
+) -> None:
+    """T: each of three steps failing singly and together; here one transaction, all or nothing."""
+    firewall.add_spoof_check(attachment, "veth0", MAC)
+    before = netns.ruleset("bridge")
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    with monkeypatch.context() as patch:
+        for each in failing:
+            patch.setattr(_nft_wire.Wire, each, fail)
+        with pytest.raises(
+            errors.CniError, match=f"remove the MAC spoof check of {attachment}.*allocate memory"
+        ):
+            firewall.remove_spoof_check(attachment)
+    assert netns.ruleset("bridge") == before
+
+    firewall.remove_spoof_check(attachment)
+    assert netns.ruleset("bridge") == EMPTY
+
+
+def test_a_transaction_that_fails_leaves_nothing(
+    netns: Netns,
+    firewall: KernelFirewall,
+    attachment: Attachment,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """T: first apply fails; second apply fails: what is there is looked at once more, then it is an error."""
+    applied: list[int] = []
+
+    def fail(commands: list[object], **_: object) -> None:
+        applied.append(len(commands))
+        raise _nft.NftFailure("could not apply")
+
+    monkeypatch.setattr(_nft, "run", fail)
+    with pytest.raises(errors.CniError, match="could not apply"):
+        firewall.add_spoof_check(attachment, "veth0", MAC)
+
+    assert len(applied) == 2
+    assert netns.ruleset("bridge") == []
 
 
 def test_check_of_the_go_plugins_is_verified_and_removed(
