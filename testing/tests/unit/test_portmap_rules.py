@@ -58,12 +58,14 @@ class _NoRules:
 
 
 def test_addresses_are_those_of_the_interface() -> None:
-    """T: picks the addresses of the interface with a sandbox, not the host's; and such without index."""
+    """T: picks the first addresses of the interface with a sandbox, not the host's; and such without index."""
     given = [
         ("10.0.0.1/24", 0),
         ("10.0.0.2/24", 1),
+        ("10.0.0.3/24", 1),
         ("2001:db8:1::2/64", 2),
         ("2001:db8:1::3/64", 1),
+        ("2001:db8:1::4/64", 1),
     ]
     prev = cnisdk.Result(
         (HOST, ETH0, ETH1), tuple(cnisdk.Ip(ip_interface(a), interface=i) for a, i in given)
@@ -73,8 +75,11 @@ def test_addresses_are_those_of_the_interface() -> None:
         "10.0.0.2/24",
         "2001:db8:1::3/64",
     ]
-    bare = cnisdk.Result((), (cnisdk.Ip(ip_interface("10.0.0.2/24")),))
-    assert [str(each.container) for each in conf().forwards(bare, "eth0")] == ["10.0.0.2/24"]
+    for index in (None, 3, 99):
+        bare = cnisdk.Result(
+            (HOST, ETH0, ETH1), (cnisdk.Ip(ip_interface("10.0.0.2/24"), interface=index),)
+        )
+        assert [str(each.container) for each in conf().forwards(bare, "eth0")] == ["10.0.0.2/24"]
 
 
 @pytest.mark.parametrize(
@@ -105,37 +110,83 @@ def test_chain_names_are_the_go_plugins(network: str, cid: str) -> None:
         assert table.own_chains[2] == f"CNI-SN-{digits}"
 
 
-def test_iptables_for_ipv4() -> None:
-    """T: the mix of eight, for IPv4 with snat."""
-    found = rules(_portmap_iptables, "10.0.0.2/24")
+WAYS = {
+    4: [
+        ("-p tcp -m tcp --dport 8080", "10.0.0.2:80"),
+        ("-p tcp -m tcp --dport 8081", "10.0.0.2:80"),
+        ("-p udp -m udp --dport 8080", "10.0.0.2:81"),
+        ("-p udp -m udp --dport 8082", "10.0.0.2:82"),
+        ("-d 192.168.0.2/32 -p tcp -m tcp --dport 8083", "10.0.0.2:83"),
+        ("-p tcp -m tcp --dport 8084", "10.0.0.2:84"),
+    ],
+    6: [
+        ("-p tcp -m tcp --dport 8080", "[2001:db8::2]:80"),
+        ("-p tcp -m tcp --dport 8081", "[2001:db8::2]:80"),
+        ("-p udp -m udp --dport 8080", "[2001:db8::2]:81"),
+        ("-p udp -m udp --dport 8082", "[2001:db8::2]:82"),
+        ("-d 2001:db8:a::1/128 -p tcp -m tcp --dport 8085", "[2001:db8::2]:85"),
+        ("-p tcp -m tcp --dport 8086", "[2001:db8::2]:86"),
+    ],
+}
+"""What the mix matches in each family, and where it leads; 0.0.0.0 and :: match no destination."""
 
-    assert found[:2] == [
+
+@pytest.mark.parametrize(
+    ("version", "keys", "marks"),
+    [
+        (4, {}, ["-s 10.0.0.0/24 {} -j CNI-HOSTPORT-SETMARK", "-s 127.0.0.1/32 {} -j CNI-HOSTPORT-SETMARK"]),
+        (4, {"snat": False}, []),
+        (4, {"masq_all": True}, ["{} -j CNI-HOSTPORT-SETMARK"]),
+        (6, {}, ["-s 2001:db8::/64 {} -j CNI-HOSTPORT-SETMARK"]),
+        (6, {"snat": False}, []),
+        (6, {"masq_all": True}, ["{} -j CNI-HOSTPORT-SETMARK"]),
+        (6, {"external_set_mark_chain": "PLZ-SET-MARK"}, ["-s 2001:db8::/64 {} -j PLZ-SET-MARK"]),
+    ],
+)  # fmt: skip
+def test_iptables(version: int, keys: dict[str, Any], marks: list[str]) -> None:
+    """T: the mix of eight, for IPv4, for IPv6, and with snat off; external mark chain; masqAll."""
+    address = {4: "10.0.0.2/24", 6: "2001:db8::2/64"}[version]
+    inner = [
+        f"OWN {text}"
+        for match, target in WAYS[version]
+        for text in (
+            *(each.format(match) for each in marks),
+            f"{match} -j DNAT --to-destination {target}",
+        )
+    ]
+
+    assert rules(_portmap_iptables, address, **keys) == [
         "CNI-HOSTPORT-DNAT -p tcp -m multiport --dports 8080,8081,8083,8084,8085,8086 -j OWN",
         "CNI-HOSTPORT-DNAT -p udp -m multiport --dports 8080,8082 -j OWN",
+        *inner,
     ]
-    assert found[2:5] == [
-        "OWN -s 10.0.0.0/24 -p tcp -m tcp --dport 8080 -j CNI-HOSTPORT-SETMARK",
-        "OWN -s 127.0.0.1/32 -p tcp -m tcp --dport 8080 -j CNI-HOSTPORT-SETMARK",
-        "OWN -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.0.0.2:80",
+
+
+@pytest.mark.parametrize("family", ["10.0.0.2/24", "2001:db8::2/64"])
+def test_shared_rules_of_iptables(family: str) -> None:
+    """T: top-level chain; mark chains, which are not made where snat is off or they are somebody else's."""
+    entries = [
+        "PREROUTING -m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT",
+        "OUTPUT -m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT",
     ]
-    assert (
-        "OWN -d 192.168.0.2/32 -p tcp -m tcp --dport 8083 -j DNAT --to-destination 10.0.0.2:83"
-        in found
-    )
-    assert len(found) == 2 + 3 * 6
+    marking = [
+        "CNI-HOSTPORT-SETMARK -j MARK --set-xmark 0x2000/0x2000 # CNI portfwd masquerade mark",
+        "CNI-HOSTPORT-MASQ -m mark --mark 0x2000/0x2000 -j MASQUERADE",
+        "POSTROUTING -j CNI-HOSTPORT-MASQ # CNI portfwd requiring masquerade",
+    ]
 
+    def shared(**keys: Any) -> list[str]:
+        cfg = conf(**keys)
+        forward = Forward(ip_interface(family), cfg.port_mappings)
+        table = _portmap_iptables.tables(_NoRules(), ME, [forward], cfg)[0]  # type: ignore[arg-type]
+        assert [each.chain for each in table.shared if each.first] in (["POSTROUTING"], [])
+        return [
+            f"{each.chain} {each.text}" + (f" # {each.comment}" if each.comment else "")
+            for each in table.shared
+        ]
 
-def test_iptables_for_ipv6_and_without_snat() -> None:
-    """T: the mix of eight, for IPv6, and with snat off."""
-    found = rules(_portmap_iptables, "2001:db8::2/64", external_set_mark_chain="PLZ-SET-MARK")
-
-    assert len(found) == 2 + 2 * 6
-    assert "OWN -s 2001:db8::/64 -p tcp -m tcp --dport 8080 -j PLZ-SET-MARK" in found
-    assert (
-        "OWN -d 2001:db8:a::1/128 -p tcp -m tcp --dport 8085 "
-        "-j DNAT --to-destination [2001:db8::2]:85" in found
-    )
-    assert len(rules(_portmap_iptables, "10.0.0.2/24", snat=False)) == 2 + 6
+    assert shared() == [*entries, *marking]
+    assert shared(snat=False) == shared(external_set_mark_chain="X") == entries
 
 
 def test_nft_for_both_families() -> None:
