@@ -44,7 +44,7 @@ def test_tcp_from_everywhere(chain: Chain, container: Netns, backend: str) -> No
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_udp_goes_to_the_next_container(chain: Chain, container: Netns, backend: str) -> None:
-    """T, plugins#1190: a client that keeps its port reaches the second container after the first is gone."""
+    """T: UDP: direct and by the host; plugins#1190: a client that keeps its port reaches the second container after the first is gone."""
     outside, second = neighbour(chain.machine), chain.machine.container()
     mapping = {"hostPort": 5353, "containerPort": 53, "protocol": "udp"}
 
@@ -52,9 +52,10 @@ def test_udp_goes_to_the_next_container(chain: Chain, container: Netns, backend:
         return asked(outside, "udp", "192.0.2.1", 5353, source_port=4000, seconds=0.5)
 
     assert ask() == ""  # and now the host's own socket, or its absence, is what the flow leads to
-    chain.add(container, mapping, backend=backend)
+    here = chain.add(container, mapping, backend=backend)
     with serving(container, "udp", 53):
         assert ask() == "192.0.2.2"
+        assert asked(chain.machine.host, "udp", here.v4, 53)
         assert asked(chain.machine.host, "udp", "127.0.0.1", 5353)
         assert asked(container, "udp", "192.0.2.1", 5353)
     chain.delete(container)
