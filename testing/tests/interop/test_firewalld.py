@@ -156,10 +156,11 @@ BOTH = {"10.0.0.2/32", "2001:db8::2/128"}
 
 
 def test_sources_come_and_go(node: Node) -> None:
-    """T: firewalld: add and remove the source in trusted; W-FW-1: DEL needs no prevResult; W-FW-4: CHECK."""
+    """T: add and remove the source in trusted, prev passthrough; W-FW-1: no prevResult in DEL; W-FW-4: CHECK."""
     machine, cfg, result = node.machine, conf(), prev()
     for _ in range(2):
         result = machine.add(cfg, node.container, prev=prev())
+        assert result == prev()
         assert node.sources() == BOTH
         machine.check(cfg, node.container, result)
     assert machine.call("STATUS", {**cfg, "cniVersion": "1.1.0"}).code == 0
