@@ -111,6 +111,7 @@ def test_no_limits_pass_prev_result_on(
         ({"ingressRate": 8}, "if rate is set, burst must also be set"),
         ({"egressBurst": 8}, "if burst is set, rate must also be set"),
         ({"egressRate": 8, "egressBurst": 8 * (2**32 - 1)}, "burst cannot be more than 4GB"),
+        ({"ingressRate": 8, "ingressBurst": 8 * (2**32 - 1)}, "burst cannot be more than 4GB"),
         ({"egressRate": 7, "egressBurst": 8}, "egressRate: 7: must be at least 8 bit/s"),
         ({"runtimeConfig": {"bandwidth": {"ingressRate": 8}}}, "if rate is set"),
         ({"ingressRate": -8, "ingressBurst": 8}, "ingressRate"),
@@ -127,6 +128,22 @@ def test_bad_limits(machine: Machine, container: Netns, keys: dict[str, Any], me
     assert qdiscs(machine.host, "veth0") == []
     machine.delete(cfg, container)
     machine.gc(cfg)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("direction", ["ingress", "egress"])
+def test_the_largest_burst(
+    machine: Machine, container: Netns, version: str, direction: str
+) -> None:
+    """T: burst limits around 4 GiB: what is just below is taken."""
+    keys = {f"{direction}Rate": 8_000_000, f"{direction}Burst": 4 * 1024**3 * 8 - 16}
+    cfg = conf(version=version, **keys)
+    result = machine.add(cfg, container, prev=prev(container, version))
+
+    (limited,) = ["veth0"] if direction == "ingress" else ifbs(machine)
+    assert qdiscs(machine.host, limited)[0][:3] == ("tbf", "1:", 1_000_000)
+    if version in WITH_CHECK:
+        machine.check(cfg, container, result)
 
 
 def test_the_burst_of_containerd(machine: Machine, container: Netns) -> None:
@@ -219,3 +236,20 @@ def test_two_limited_interfaces_of_a_container(machine: Machine, container: Netn
     machine.delete(cfg, "", ifname="eth1")
     assert ifbs(machine) == []
     assert qdiscs(machine.host, "veth1") == []
+
+
+def test_only_the_chained_container_is_limited(machine: Machine, container: Netns) -> None:
+    """T: integration: bridge+bandwidth limits only the chained container."""
+    bridge = machine.conf("10.1.0.0/24", isGateway=True)
+    container.ip("link del eth0")
+    ends: dict[str, str] = {}
+    for name, netns in (("c1", container), ("c2", machine.container())):
+        made = machine.add(bridge, netns, container_id=name)
+        ends[name] = made["interfaces"][1]["name"]
+        if name == "c1":
+            result = machine.add(conf(**BOTH), netns, prev=made)
+            machine.check(conf(**BOTH), netns, result)
+
+    assert [each[0] for each in qdiscs(machine.host, ends["c1"])] == ["tbf", "ingress"]
+    assert qdiscs(machine.host, ends["c2"]) == qdiscs(machine.host, "br0") == []
+    assert len(ifbs(machine)) == 1
