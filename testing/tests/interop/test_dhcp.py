@@ -202,25 +202,28 @@ def test_refused_configurations(dnsmasq: Site, ipam: dict[str, Any], message: st
 
 
 def test_two_interfaces_and_an_exhausted_pool(site: Site) -> None:
-    """A third finds no address in the time it has; DEL of it is fine all the same, and makes room for nobody."""
+    """T: two interfaces; exhausted server, in all versions at once; then DELs are fine, and make room for nobody."""
     site.serve(Offer(first=5, last=6))
     site.daemon("-timeout", "1s", "-resendmax", "1s", "-resendtimeout", "3s")
     machine, container = site.machine, site.machine.container()
-    cfg = site.conf()
+    cfg = site.conf("0.3.1")
     first = machine.add(cfg, container)
     second = machine.add(cfg, container, ifname="eth1")
     assert {address_of(first), address_of(second)} == {"10.66.0.5", "10.66.0.6"}
 
-    out = machine.call("ADD", cfg, container, ifname="eth2")
-
-    assert out.document["code"] == 11
-    # T: the whole error is this; what helps is on stderr and in the daemon's log.
-    assert out.document["msg"] == "error calling DHCP.Allocate: no more tries"
-    assert "details" not in out.document
+    more = {f"eth{number}": site.conf(each) for number, each in enumerate(versions.ALL, 2)}
+    calls = [partial(machine.call, "ADD", each, container, ifname=n) for n, each in more.items()]
+    for out in together(calls):
+        # T: the whole error is this; what helps is on stderr and in the daemon's log.
+        assert out.document["code"] == 11
+        assert out.document["msg"] == "error calling DHCP.Allocate: no more tries"
+        assert "details" not in out.document
     # Whoever asks whether it is there sends an empty line, which is no request.
-    (refused,) = [each for each in site.daemon_log("request refused") if "method" in each]
-    assert "has free addresses" in refused["reason"]
-    machine.delete(cfg, container, ifname="eth2")
+    refused = [each for each in site.daemon_log("request refused") if "method" in each]
+    assert len(refused) == len(more)
+    assert all("has free addresses" in each["reason"] for each in refused)
+    for name, each in more.items():
+        machine.delete(each, container, ifname=name)
     machine.delete(cfg, container)
     wait_until(lambda: site.leased() == {address_of(second)})
     third = machine.add(cfg, container, ifname="eth2")
