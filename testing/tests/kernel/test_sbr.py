@@ -233,6 +233,17 @@ def test_source_hints(machine: Machine, net1: Netns, version: str) -> None:
     assert sorted(everything(net1).splitlines()) == sorted(before.splitlines())
 
 
+def test_a_hint_where_the_subnet_has_none(machine: Machine, net1: Netns) -> None:
+    """5.5: the subnet's route is made anew, scope link, with the address as source."""
+    net1.ip("route replace 192.168.1.0/24 dev net1 scope link")
+    assert "prefsrc" not in next(each for each in net1.routes() if each["dst"] == "192.168.1.0/24")
+    machine.add(conf(addSourceHints=True), net1, ifname="net1", prev=prev(net1))
+
+    found = [each for each in net1.routes() if each["dev"] == "net1"]
+    hint = {"dst": "192.168.1.0/24", "prefsrc": "192.168.1.209", "scope": "link"}
+    assert any(hint.items() <= each.items() for each in found), found
+
+
 def test_no_addresses(machine: Machine, net1: Netns) -> None:
     out = machine.call("ADD", conf(), net1, ifname="net1", prev={**prev(net1), "ips": []})
     assert "No IP addresses supplied on interface: net1" in out.error

@@ -131,6 +131,20 @@ def test_one_of_two_interfaces_goes_and_the_other_stays_masqueraded(
     assert netns.nat(save) == []
 
 
+def test_an_address_used_again(
+    netns: Netns, firewall: KernelFirewall, attachment: Attachment, addresses: Any, save: str
+) -> None:
+    """T: address reuse: a late teardown leaves the rules of whoever has the address now."""
+    four = Attachment(network="mynet", container_id="four", ifname="eth0")
+    firewall.add_masquerade(attachment, addresses, backend="iptables")
+    firewall.add_masquerade(four, addresses, backend="iptables")
+
+    firewall.remove_masquerade(attachment)
+
+    firewall.expect_masquerade(four, addresses, backend="iptables")
+    assert "cid1" not in "".join(netns.nat(save) + netns.nat(save.replace("ip", "ip6", 1)))
+
+
 def test_rules_of_the_go_plugins_are_checked_and_removed(
     netns: Netns, firewall: KernelFirewall, attachment: Attachment, addresses: Any, save: str
 ) -> None:
