@@ -137,3 +137,12 @@ WITHOUT_DOUBLE = {
     # Go's dhcp breaks it: test_profiles.py.
     "field/dhcp/1",
 }
+
+
+def test_a_plugin_without_leftovers_of_its_own_has_nothing_to_go_on_with() -> None:
+    """Its delegate has made all there is, so that GC/4 is no merit of the plugin."""
+    report = run("meta", DOUBLES / "meta.py", select=("spec/1.1.0/GC/4",))
+
+    (result,) = report.results
+    assert result.status is Status.NOT_APPLICABLE
+    assert "GC removes nothing on the host" in result.reason
