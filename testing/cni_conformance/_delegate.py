@@ -97,8 +97,9 @@ class FakeDelegate:
         Args:
             command: CNI_COMMAND.
             name: Which executable.
-            behaviour: `result` (an object of 1.1.0, converted), `error` (an object), `stdout` (text),
-                `stderr` (text), `flood` (bytes), `sleep` (seconds), `signal` (number), `exit` (status).
+            behaviour: `result` (an object of 1.1.0, converted), `version` (of the result, instead of
+                that of the request), `error` (an object), `stdout` (text), `stderr` (text), `flood`
+                (bytes), `sleep` (seconds), `signal` (number), `exit` (status).
         """
         self._script[name][command] = behaviour
         self._write(name)

@@ -77,6 +77,7 @@ class Profile:
         container: Commands run on the host for each interface of a container before its ADD.
         unavailable: Commands after which the plugin cannot serve ADD, for STATUS.
         invalid: Changes of the configuration that make it invalid: a table each.
+        small: Changes of the configuration with which few containers use up the addresses.
         requires: Kernel features (link kinds) without which nothing can be tested.
         unsupported: Requirements (ids or globs) the plugin does not claim, each with the reason.
         schema: A JSON Schema of the plugin's configuration, for generated ones.
@@ -94,6 +95,7 @@ class Profile:
     container: tuple[str, ...] = ()
     unavailable: tuple[str, ...] = ()
     invalid: tuple[Json, ...] = ()
+    small: tuple[Json, ...] = ()
     requires: tuple[str, ...] = ()
     unsupported: dict[str, str] = field(factory=dict)
     schema: Json | None = None
@@ -113,6 +115,7 @@ _KEYS = frozenset(
         "container",
         "unavailable",
         "invalid",
+        "small",
         "requires",
         "unsupported",
         "schema",
@@ -166,7 +169,7 @@ def parse(text: str, file: str) -> Profile:
     if kind and kind not in KINDS:
         raise ProfileError(f"profile {file}: kind = {kind!r}; known are {', '.join(KINDS)}")
     configurations = tuple(_configuration(row, file) for row in table.pop("config", []))
-    for key in ("setup", "container", "unavailable", "invalid", "requires"):
+    for key in ("setup", "container", "unavailable", "invalid", "small", "requires"):
         if key in table:
             table[key] = tuple(table[key])
     if "service" in table:

@@ -127,7 +127,7 @@ def _profile_of(plugin: str, config: str | None, profile: str | None) -> Profile
         chosen = _profile.load(name)
         if config is not None:  # what the built-in one prepares belongs to its configurations
             chosen = attrs.evolve(
-                chosen, setup=(), requires=(), unavailable=(), invalid=(), delegate=""
+                chosen, setup=(), requires=(), unavailable=(), invalid=(), small=(), delegate=""
             )
     else:
         chosen = Profile(name="")

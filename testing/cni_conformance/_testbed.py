@@ -162,6 +162,7 @@ class Testbed(Host):
         env: dict[str, str | None] | None = None,
         stdin: bytes | None = None,
         limit: float | None = None,
+        cwd: str = "/",
         pass_fds: tuple[int, ...] = (),
     ) -> _invocation.Running:
         """Start a call of the plugin without waiting for its end; arguments as for `call`."""
@@ -180,6 +181,7 @@ class Testbed(Host):
             env=environment,
             stdin=json_text(config).encode() if stdin is None else stdin,
             limit=self.limit if limit is None else limit,
+            cwd=cwd,
             pass_fds=pass_fds,
         )
 
@@ -192,6 +194,7 @@ class Testbed(Host):
         env: dict[str, str | None] | None = None,
         stdin: bytes | None = None,
         limit: float | None = None,
+        cwd: str = "/",
         pass_fds: tuple[int, ...] = (),
     ) -> Invocation:
         """Call the plugin and wait for its end.
@@ -204,6 +207,7 @@ class Testbed(Host):
             env: Variables to replace, or with None to remove.
             stdin: What to write to standard input instead of a configuration.
             limit: Seconds until it is killed.
+            cwd: The directory it starts in.
             pass_fds: Descriptors it inherits besides the standard three.
         """
         running = self.start(
@@ -213,6 +217,7 @@ class Testbed(Host):
             env=env,
             stdin=stdin,
             limit=limit,
+            cwd=cwd,
             pass_fds=pass_fds,
         )
         return self.finished(running, attachment)

@@ -81,7 +81,7 @@ def default_answer(command, behaviour, config, script):
         if script.get("makes_interface"):
             result["interfaces"] = make_interface(result)
             result["ips"] = [dict(ip, interface=1) for ip in result.get("ips", [])]
-        return json.dumps(in_version(result, version))
+        return json.dumps(in_version(result, behaviour.get("version", version)))
     if command == "DEL":
         release(owner())
         if script.get("makes_interface"):

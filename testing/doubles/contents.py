@@ -34,7 +34,7 @@ The directory goes into CNI_PATH; a `type` is the name of the file.
 |---|---|---|---|
 | `interface.py` | interface | `{"type": "interface.py", "ipam": {"type": "ipam.py", "subnet": "10.1.0.0/24", "routes": [{"dst": "0.0.0.0/0"}]}, "ipMasq": true}`; optional `mtu` (1500), `dns`; without `ipam` the interface has no address | alias `<network>/<container>/<ifname>` of the host end; table `inet double_masq_<network>` with `ipMasq` |
 | `chained.py` | chained | `{"type": "chained.py", "mtu": 1400}` | `/var/lib/cni/double-chained/<digest>`, table `inet double_<network>` |
-| `ipam.py` | ipam | `{"type": "any", "ipam": {"type": "ipam.py", "subnet": "10.1.0.0/24", "routes": [{"dst": "0.0.0.0/0"}]}}`; optional `gateway` (the first address), `dataDir`, `dns` | `<dataDir>/<network>/<address>` and `lock`; `dataDir` is `/var/lib/cni/double-ipam` |
+| `ipam.py` | ipam | `{"type": "any", "ipam": {"type": "ipam.py", "subnet": "10.1.0.0/24", "routes": [{"dst": "0.0.0.0/0"}]}}`; optional `gateway` (the first address), `dataDir`, `dns`, and instead of `subnet` the ranges of an attachment with several addresses, `[[{"subnet": "10.1.0.0/24"}], [{"subnet": "fd00:1::/64"}]]` as `ranges` | `<dataDir>/<network>/<address>` and `lock`; `dataDir` is `/var/lib/cni/double-ipam` |
 | `meta.py` | meta | `{"type": "meta.py", "delegate": {"type": "interface.py"}, "ipam": {"type": "ipam.py", "subnet": "10.1.0.0/24"}}` | none |
 | `portmap.py` | chained | `{"type": "portmap.py", "capabilities": {"portMappings": true}}` with the runtimeConfig `{"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]}` | table `inet double_portmap_<network>` |
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A correct IPAM plugin: a file for each address of `ipam.subnet`, below `ipam.dataDir`."""
+"""A correct IPAM plugin: a file for each address of its ranges, below `ipam.dataDir`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from collections.abc import Callable, Iterator
 
 from _cni import EXHAUSTED, EXISTS, INVALID, NOT_AS_EXPECTED, UNAVAILABLE, CniError, Json, tag
 from _plugin import Plugin
-from _results import checked_routes, in_version
+from _results import checked_routes, in_version, objects
+
+
+Subnet = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Ipam(Plugin):
@@ -18,11 +21,11 @@ class Ipam(Plugin):
 
     def validate(self) -> None:
         try:
-            self.checked_subnet()
+            self.checked_ranges()
             checked_routes(self.section.get("routes"))
         except ValueError:
             raise CniError(
-                INVALID, "invalid network config: ipam.subnet, gateway or routes"
+                INVALID, "invalid network config: ipam.subnet, ranges, gateway or routes"
             ) from None
         if not isinstance(self.dns, dict):
             raise CniError(INVALID, "invalid network config: dns is not an object")
@@ -39,17 +42,19 @@ class Ipam(Plugin):
     def dns(self) -> Json:
         return self.section.get("dns") or self.config.get("dns") or {}
 
-    def checked_subnet(self) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-        subnet = ipaddress.ip_network(str(self.section.get("subnet")))
+    def checked_ranges(self) -> list[tuple[Subnet, str]]:
+        """The subnets, each with its gateway: an attachment gets an address of every one."""
+        sets = self.section.get("ranges", [[self.section]])
+        rows = [objects(rows) for rows in sets] if isinstance(sets, list) else []
+        if not rows or any(len(each) != 1 for each in rows):
+            raise ValueError(sets)
+        return [self.checked_range(row) for (row,) in rows]
+
+    def checked_range(self, row: Json) -> tuple[Subnet, str]:
+        subnet = ipaddress.ip_network(str(row.get("subnet")))
         if subnet.num_addresses < 4:
             raise ValueError(subnet)
-        if "gateway" in self.section:
-            ipaddress.ip_address(str(self.section["gateway"]))
-        return subnet
-
-    @property
-    def gateway(self) -> str:
-        return str(self.section.get("gateway") or self.checked_subnet()[1])
+        return subnet, str(ipaddress.ip_address(str(row.get("gateway") or subnet[1])))
 
     # -- the reservations ------------------------------------------------------------------------
 
@@ -88,19 +93,25 @@ class Ipam(Plugin):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(address, dir_fd=directory)
 
-    def candidates(self) -> Iterator[str]:
+    def candidates(self, subnet: Subnet, gateway: str) -> Iterator[str]:
         """What the runtime asks for comes first, then the subnet but for the gateway."""
         for each in self.runtime_config.get("ips", []):
-            yield str(each).partition("/")[0]
-        subnet = self.checked_subnet()
+            address = ipaddress.ip_interface(str(each)).ip
+            if address in subnet:
+                yield str(address)
         last = subnet.num_addresses - (1 if subnet.version == 4 else 0)
         for number in range(1, last):
-            if str(subnet[number]) != self.gateway:
+            if str(subnet[number]) != gateway:
                 yield str(subnet[number])
 
-    def pick(self, taken: dict[str, str]) -> str | None:
-        """The first address nobody has."""
-        return next((each for each in self.candidates() if not taken.get(each)), None)
+    def pick(self, taken: dict[str, str]) -> list[str]:
+        """An address of each range; none at all where one has none left."""
+        picked = [self.pick_from(taken, *each) for each in self.checked_ranges()]
+        return picked if all(picked) else []
+
+    def pick_from(self, taken: dict[str, str], subnet: Subnet, gateway: str) -> str:
+        """The first address nobody has; empty where there is none."""
+        return next((each for each in self.candidates(subnet, gateway) if not taken.get(each)), "")
 
     # -- the commands ----------------------------------------------------------------------------
 
@@ -110,21 +121,25 @@ class Ipam(Plugin):
         with self.locked(directory):
             taken = self.reservations(directory)
             self.refuse_twice(taken)
-            address = self.pick(taken)
-            if address is None:
-                raise CniError(EXHAUSTED, f"no address left in {self.checked_subnet()}")
-            self.reserve(directory, address)
-        return self.result(address)
+            addresses = self.pick(taken)
+            if not addresses:
+                raise CniError(EXHAUSTED, "no address left")
+            for address in addresses:
+                self.reserve(directory, address)
+        return self.result(addresses)
 
     def refuse_twice(self, taken: dict[str, str]) -> None:
         for address, owner in taken.items():
             if owner == self.owner:
                 raise CniError(EXISTS, f"{self.owner} has {address} already")
 
-    def result(self, address: str) -> Json:
-        length = self.checked_subnet().prefixlen
+    def result(self, addresses: list[str]) -> Json:
+        pairs = zip(addresses, self.checked_ranges(), strict=True)
         result = {
-            "ips": [{"address": f"{address}/{length}", "gateway": self.gateway}],
+            "ips": [
+                {"address": f"{address}/{subnet.prefixlen}", "gateway": gateway}
+                for address, (subnet, gateway) in pairs
+            ],
             "routes": checked_routes(self.section.get("routes")),
             "dns": self.dns,
         }
@@ -158,8 +173,8 @@ class Ipam(Plugin):
             self.remove(lambda owner: owner not in valid)
 
     def status(self) -> None:
-        if self.pick(self.reservations(self.open_network())) is None:
-            raise CniError(UNAVAILABLE, f"no address left in {self.checked_subnet()}")
+        if not self.pick(self.reservations(self.open_network())):
+            raise CniError(UNAVAILABLE, "no address left")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import os
 
 from _cni import EXISTS, INVALID, CniError, Json
 from _delegating import Delegating
+from _results import as_newest, in_version
 
 
 class Meta(Delegating):
@@ -33,7 +34,7 @@ class Meta(Delegating):
             raise CniError(EXISTS, f"an interface {self.ifname} exists already in the container")
 
     def result(self, given: Json) -> Json:
-        return {"cniVersion": self.cni_version, **given}
+        return in_version(as_newest(given), self.cni_version)
 
     def delete(self) -> None:
         self.delegate_delete()

@@ -40,6 +40,24 @@ def delegate_is_searched_in_order(testbed: Testbed) -> None:
     )
 
 
+@case("spec/1.1.0/delegation/1", delegating=True)
+def delegate_is_found_beside_empty_elements(testbed: Testbed) -> None:
+    """An empty element of CNI_PATH, as a colon too many makes it, hides no directory."""
+    testbed.use_fake_ipam()
+    _succeeds(testbed)
+    folders = [testbed.delegate.bin, *testbed.cni_path]
+    absent = f"{testbed.delegate.base}/absent"
+    for number, elements in enumerate((["", *folders], [absent, "", *folders], [*folders, ""])):
+        path = os.pathsep.join(elements)
+        call = testbed.attachment(f"empty{number}").add(env={"CNI_PATH": path})
+        testbed.expect(
+            "spec/1.1.0/delegation/1",
+            call.ok,
+            expected=f"ADD finds {FAKE_IPAM} by a CNI_PATH with an empty element: {path}",
+            actual=call,
+        )
+
+
 @case("spec/1.1.0/delegation/2", "spec/1.1.0/delegation/3", delegating=True, versions="each")
 def delegate_gets_what_the_plugin_got(testbed: Testbed) -> None:
     """The delegate has the environment and the complete configuration of the plugin."""

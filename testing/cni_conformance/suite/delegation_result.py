@@ -9,7 +9,9 @@ from typing import Any
 from cni_conformance import _results
 from cni_conformance._case import case
 from cni_conformance._delegate import TWO_FAMILIES
+from cni_conformance._invocation import Invocation
 from cni_conformance._testbed import Attachment, Testbed
+from cni_conformance._versions import at_least
 
 
 Json = dict[str, Any]
@@ -173,3 +175,64 @@ def attributes_of_routes_are_not_made_up(testbed: Testbed) -> None:
             expected=f"the route to {dst} has the {key} {route[key]}, as the result says",
             actual=f"the container has {'; '.join(lines) or 'no such route'}",
         )
+
+
+@case(
+    "spec/1.1.0/result/2",
+    "spec/1.1.0/delegation/12",
+    "spec/1.0.0/result/1",
+    "spec/0.3.0/result/1",
+    "spec/0.1.0/result/1",
+    delegating=True,
+)
+def result_of_the_delegate_in_another_version(testbed: Testbed) -> None:
+    """What the delegate returns in another version than it was asked for is converted, or refused."""
+    testbed.use_fake_ipam()
+    testbed.attached("plain").delete()
+    given = {key: TWO_FAMILIES[key][:1] for key in ("ips", "routes")}
+    converted = False
+    for version in testbed.facts.versions:
+        if version == testbed.version:
+            continue
+        testbed.script_delegate("ADD", version=version, result=given)
+        attachment = testbed.attachment(f"of-{version}")
+        call = attachment.add()
+        attachment.delete()  # the next one gets the same address
+        if call.ok:
+            converted = True
+            _expect_converted(testbed, call, version)
+    if not converted:
+        testbed.not_applicable("ADD succeeds with no version of the delegate's result but its own")
+
+
+def _expect_converted(testbed: Testbed, call: Invocation, version: str) -> None:
+    """A result is that of the request in version and form, and has the address of the delegate."""
+    result, own = call.result, testbed.version
+    if not testbed.expect(
+        "spec/1.1.0/result/2",
+        result.get("cniVersion") == own,
+        expected=f"the result has the cniVersion {own} of the request; the delegate's has {version}",
+        actual=f"its cniVersion is {result.get('cniVersion')!r}",
+    ):
+        return
+    address = TWO_FAMILIES["ips"][0]["address"]
+    testbed.expect(
+        "spec/1.1.0/delegation/12",
+        address in _results.addresses(result),
+        expected=f"ADD fails, or its result lists {address}, which the delegate returned in the form "
+        f"of {version}",
+        actual=call,
+    )
+    versions = [ip.get("version") for ip in _results.ips(result)]
+    if at_least(own, "1.0.0"):
+        name, form, right = "spec/1.0.0/result/1", "`ips` without `version`", not any(versions)
+    elif at_least(own, "0.3.0"):
+        name, form, right = "spec/0.3.0/result/1", "`ips` with `version`", all(versions)
+    else:
+        name, form, right = "spec/0.1.0/result/1", "`ip4` and no `ips`", "ips" not in result
+    testbed.expect(
+        name,
+        right,
+        expected=f"a result of {own} has {form}, although the delegate's is one of {version}",
+        actual=call,
+    )

@@ -153,14 +153,23 @@ def delegates_come_from_cni_path(testbed: Testbed) -> None:
                 expected=f"{call.command} with {key}.type {spelling!r} does not run {outside}/evil",
                 actual=f"the program ran; {call.describe()}",
             )
-    path = os.pathsep.join([outside, testbed.environment("ADD")["PATH"]])
-    call = testbed.attachment("path").add(patch=testbed.with_delegate("evil"), env={"PATH": path})
-    testbed.expect(
-        "sec/path/2",
-        not os.path.exists(witness),
-        expected=f"ADD with {key}.type 'evil' does not run {outside}/evil, which is in PATH alone",
-        actual=f"the program ran; {call.describe()}",
-    )
+    environment = testbed.environment("ADD")
+    elsewhere = {
+        "which is in PATH alone": {"PATH": os.pathsep.join([outside, environment["PATH"]])},
+        "the current directory: an empty element of CNI_PATH does not stand for it": {
+            "CNI_PATH": os.pathsep.join(["", environment["CNI_PATH"], ""])
+        },
+    }
+    testbed.note("setup", f"go to {outside}", ["cd", outside])
+    for number, (what, env) in enumerate(elsewhere.items()):
+        fresh = testbed.attachment(f"elsewhere{number}")
+        call = fresh.add(patch=testbed.with_delegate("evil"), env=env, cwd=outside)
+        testbed.expect(
+            "sec/path/2",
+            not os.path.exists(witness),
+            expected=f"ADD with {key}.type 'evil' does not run the one in {outside}, {what}",
+            actual=f"the program ran; {call.describe()}",
+        )
 
 
 @case("sec/path/3")

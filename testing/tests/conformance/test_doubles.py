@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from cni_conformance import _engine, _profile, _settings
@@ -32,12 +33,14 @@ VERSIONS = ("0.2.0", "1.1.0")
 FULL = os.environ.get("MATRIX") == "full"
 
 
-def run(kind: str, plugin: Path, **choice: Any) -> Report:
+def run(
+    kind: str, plugin: Path, *, small: tuple[dict[str, Any], ...] = (), **choice: Any
+) -> Report:
     profile = _profile.load(str(DOUBLES / "profiles" / f"{kind}.toml"))
     return _engine.run(
         _settings.Settings(
             plugin=str(plugin),
-            profile=profile,
+            profile=attrs.evolve(profile, small=small),
             cni_path=(str(DOUBLES),),
             level="field",
             skip=("perf",),
@@ -137,3 +140,33 @@ WITHOUT_DOUBLE = {
     # Go's dhcp breaks it: test_profiles.py.
     "field/dhcp/1",
 }
+
+
+@pytest.mark.parametrize(
+    ("subnet", "double", "status"),
+    [
+        ("10.7.0.0/29", "ipam.py", Status.PASS),
+        ("10.7.0.0/29", "broken/ipam/status_ignores_exhaustion.py", Status.FAIL),
+        ("10.7.0.0/24", "ipam.py", Status.NOT_APPLICABLE),
+    ],
+)
+def test_small_pools_may_be_named(subnet: str, double: str, status: Status) -> None:
+    """Not every pool is an `ipam.subnet`."""
+    small = ({"ipam": {"type": "ipam.py", "subnet": subnet}},)
+
+    report = run("ipam", DOUBLES / double, small=small, select=("spec/1.1.0/STATUS/4",))
+
+    (result,) = report.results
+    assert result.status is status
+    adds = [step.stdin for step in result.steps if step.title.startswith("ADD")]
+    assert adds
+    assert all(subnet in stdin for stdin in adds)
+
+
+def test_a_plugin_without_leftovers_of_its_own_has_nothing_to_go_on_with() -> None:
+    """Its delegate has made all there is, so that GC/4 is no merit of the plugin."""
+    report = run("meta", DOUBLES / "meta.py", select=("spec/1.1.0/GC/4",))
+
+    (result,) = report.results
+    assert result.status is Status.NOT_APPLICABLE
+    assert "GC removes nothing on the host" in result.reason

@@ -307,6 +307,20 @@ def test_an_address_comes_and_goes(machine: Machine, version: str) -> None:
     assert machine.picture() == before
 
 
+def test_an_address_of_each_range_or_none(machine: Machine) -> None:
+    ranges = [[{"subnet": "10.1.0.0/29"}], [{"subnet": "fd00:1::/126"}]]
+    ipam = {"type": "ipam.py", "ranges": ranges}
+    config = version_of({"name": "net", "ipam": ipam}, "1.1.0")
+    for number in (2, 3):
+        result = machine.add("ipam.py", config, f"c{number}")
+        given = [ip["address"] for ip in result["ips"]]
+        assert given == [f"10.1.0.{number}/29", f"fd00:1::{number}/126"]
+    before = machine.picture()
+    assert machine.call("ipam.py", "ADD", config, "c4")[1]["code"] == 101
+    assert machine.call("ipam.py", "STATUS", config)[1]["code"] == 50
+    assert machine.picture() == before
+
+
 # -- the broken ones -------------------------------------------------------------------------------
 
 

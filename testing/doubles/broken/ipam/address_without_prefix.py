@@ -12,10 +12,10 @@ from ipam import Ipam
 
 
 class Broken(Ipam):
-    def result(self, address):
-        result = super().result(address)
+    def result(self, addresses):
+        result = super().result(addresses)
         for ip in result.get("ips", []):
-            ip["address"] = address
+            ip["address"] = ip["address"].partition("/")[0]
         return result
 
 

@@ -12,11 +12,11 @@ from ipam import Ipam
 
 
 class Broken(Ipam):
-    def result(self, address):
+    def result(self, addresses):
         version = self.cni_version
         if not self.at_least("0.3.0"):
             self.config["cniVersion"] = "1.0.0"
-        return {**super().result(address), "cniVersion": version}
+        return {**super().result(addresses), "cniVersion": version}
 
 
 if __name__ == "__main__":

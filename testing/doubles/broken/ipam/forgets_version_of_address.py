@@ -12,8 +12,8 @@ from ipam import Ipam
 
 
 class Broken(Ipam):
-    def result(self, address):
-        result = super().result(address)
+    def result(self, addresses):
+        result = super().result(addresses)
         for ip in result.get("ips", []):
             ip.pop("version", None)
         return result

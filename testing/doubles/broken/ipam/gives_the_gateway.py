@@ -12,9 +12,9 @@ from ipam import Ipam
 
 
 class Broken(Ipam):
-    def candidates(self):
-        yield self.gateway
-        yield from super().candidates()
+    def candidates(self, subnet, gateway):
+        yield gateway
+        yield from super().candidates(subnet, gateway)
 
 
 if __name__ == "__main__":

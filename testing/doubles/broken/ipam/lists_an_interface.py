@@ -12,8 +12,8 @@ from ipam import Ipam
 
 
 class Broken(Ipam):
-    def result(self, address):
-        result = super().result(address)
+    def result(self, addresses):
+        result = super().result(addresses)
         if self.at_least("1.0.0"):
             result["interfaces"] = [{"name": self.ifname, "sandbox": self.netns}]
         return result

@@ -12,8 +12,8 @@ from ipam import Ipam
 
 
 class Broken(Ipam):
-    def result(self, address):
-        result = super().result(address)
+    def result(self, addresses):
+        result = super().result(addresses)
         if not self.at_least("1.0.0"):
             for route in result.get("routes", []):
                 route["gw"] = "2001:db8::1"

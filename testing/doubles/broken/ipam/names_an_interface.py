@@ -12,8 +12,8 @@ from ipam import Ipam
 
 
 class Broken(Ipam):
-    def result(self, address):
-        result = super().result(address)
+    def result(self, addresses):
+        result = super().result(addresses)
         if not self.at_least("1.0.0"):
             for ip in result.get("ips", []):
                 ip["interface"] = 0

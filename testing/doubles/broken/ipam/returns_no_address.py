@@ -12,11 +12,11 @@ from ipam import Ipam
 
 
 class Broken(Ipam):
-    def result(self, address):
+    def result(self, addresses):
         return (
-            {**super().result(address), "ips": []}
+            {**super().result(addresses), "ips": []}
             if self.at_least("0.3.0")
-            else super().result(address)
+            else super().result(addresses)
         )
 
 
