@@ -13,7 +13,7 @@ from machine import Machine, Netns, together
 
 pytestmark = pytest.mark.kernel
 
-VERSIONS = ("0.4.0", "1.0.0", "1.1.0")
+VERSIONS = ("0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
 BOTH = ("10.0.0.2/24", "2001:db8:1:2::1/64")
 BACKENDS = ("iptables", "nftables")
 EVERY_POLICY = ("open", "same-bridge", "isolated")
@@ -88,7 +88,8 @@ def test_the_rules_of_iptables(machine: Machine, container: Netns, version: str)
             jump = '-A FORWARD -m comment --comment "CNI firewall plugin rules" -j CNI-FORWARD'
             assert chain(machine, "FORWARD", tool) == [jump]
             assert chain(machine, "CNI-FORWARD", tool) == expected(address, size)
-    machine.check(cfg, container, result)
+    if version not in {"0.3.0", "0.3.1"}:
+        machine.check(cfg, container, result)
     for _ in range(2):
         machine.delete(cfg, container, prev=result)
         assert owned(machine) == []

@@ -19,7 +19,7 @@ DECLARED = {
     "bridge": ALL,
     "dhcp": ALL,
     "dummy": ALL,
-    "firewall": ALL[4:],
+    "firewall": ALL[2:],
     "host-device": ALL,
     "host-local": ALL,
     "ipvlan": ALL,

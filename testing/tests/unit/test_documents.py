@@ -8,6 +8,10 @@ from types import ModuleType
 
 import pytest
 
+from cnisdk.testing import Runtime
+from cnisdk.testing._state import DEFAULT_NETNS
+from reference_plugins.bridge import Bridge
+
 
 ROOT = Path(__file__).parents[3]
 PYTHON = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
@@ -61,3 +65,18 @@ def test_the_laws_of_the_documentation_hold(
 
     assert callable(module.test_the_laws_hold)
     module.test_the_laws_hold()
+
+
+def test_the_chained_plugin_of_the_documentation_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first example of docs/writing-a-plugin.md, behind a bridge."""
+    plugin = loaded("mtu", blocks("docs/writing-a-plugin.md")[0], tmp_path, monkeypatch).Mtu
+    first = Runtime(Bridge, conf={"bridge": "br0"}).add()
+    chained = Runtime(plugin, conf={"mtu": 1400})
+
+    out = chained.add(first.host, prev_result=first.result)
+
+    assert out.error is None
+    assert out.host.namespaces[DEFAULT_NETNS].links["eth0"].mtu == 1400
+    assert chained.check(out.host, prev_result=out.result).error is None
