@@ -27,16 +27,16 @@ def refuse_taken(
     """
     by_go = _portmap_nft.made_by_go(attachment, [each.container.ip for each in forwards])
     for layout in (_portmap_nft, _portmap_iptables):
-        for table in layout.places(attachment):
+        for table in layout.tables_of(attachment):
             same_family = [each for each in forwards if each.family == table.family]
-            wanted = [place for each in same_family for place, _ in each.places()]
+            wanted = [port for each in same_family for port, _ in each.host_ports()]
             if not wanted:
                 continue
-            entries = host.rules(table, [layout.ENTRY], ports=[place.port for place in wanted])
+            entries = host.rules(table, [layout.ENTRY], ports=[each.port for each in wanted])
             for held, to, holder in _held(
                 host, attachment, table, entries, by_go, earlier_only=earlier_only
             ):
-                if taken := [place for place in wanted if place.overlaps(held)]:
+                if taken := [each for each in wanted if each.overlaps(held)]:
                     raise errors.CniError(
                         f"portMappings: {held} is already forwarded to {to} for {holder}",
                         details=f"{attachment} wants {taken[0]}; delete the other attachment, run GC "

@@ -30,12 +30,12 @@ class Forward:
         """Ip or ip6, as nft names the family and the header."""
         return "ip" if self.version == 4 else "ip6"
 
-    def places(self) -> Iterator[tuple[cnisdk.HostPort, str]]:
+    def host_ports(self) -> Iterator[tuple[cnisdk.HostPort, str]]:
         """Each port of the host in this family, and the container's address and port it leads to."""
         for mapping in self.mappings:
             bound = ip_address(mapping.host_ip) if mapping.host_ip else None
             if bound is None or bound.version == self.version:
                 bound = None if bound is None or bound.is_unspecified else bound
                 address = f"[{self.container.ip}]" if self.version == 6 else self.container.ip
-                place = cnisdk.HostPort(mapping.proto, mapping.host_port, bound)
-                yield place, f"{address}:{mapping.container_port}"
+                port = cnisdk.HostPort(mapping.proto, mapping.host_port, bound)
+                yield port, f"{address}:{mapping.container_port}"

@@ -23,13 +23,13 @@ _SET_MARK, _MASQUERADE = "CNI-HOSTPORT-SETMARK", "CNI-HOSTPORT-MASQ"
 _DEFAULT_BIT = 13
 _LONGEST_COMMENT = 255
 _PORTS_A_RULE = 15
-_CHAIN = 28
-"""Characters of the name of a container's chain."""
+_CHAIN_LENGTH = 28
+"""Of the name of a container's chain, in characters."""
 
 
-def places(attachment: cnisdk.Attachment) -> list[RuleTable]:
+def tables_of(attachment: cnisdk.Attachment) -> list[RuleTable]:
     """Where the attachment's rules are, or those of older Go plugins, in both families."""
-    old = attachment.hashed_name("CNI-SN-", _CHAIN)
+    old = attachment.hashed_name("CNI-SN-", _CHAIN_LENGTH)
     return [
         RuleTable(
             backend="iptables",
@@ -79,7 +79,7 @@ def comment(network: str, container_id: str) -> str:
 def _names(attachment: cnisdk.Attachment) -> tuple[str, str]:
     """The Go plugin's, and the one for where another interface has that."""
     name = attachment.hashed_name
-    return name("CNI-DN-", _CHAIN), name("CNI-DN-", _CHAIN, ifname=True)
+    return name("CNI-DN-", _CHAIN_LENGTH), name("CNI-DN-", _CHAIN_LENGTH, ifname=True)
 
 
 def _table(
@@ -104,7 +104,7 @@ def _table(
         chains=chains,
         shared=shared,
         own_chains=[chain],
-        rules=[*_entries(forward, attachment, chain, cfg), *_inner(forward, chain, cfg)],
+        rules=[*_entries(forward, attachment, chain, cfg), *_chain_rules(forward, chain, cfg)],
     )
 
 
@@ -122,15 +122,15 @@ def _entries(
             yield Rule(ENTRY, text, comment(attachment.network, attachment.container_id))
 
 
-def _inner(forward: Forward, chain: str, cfg: PortmapConf) -> Iterator[Rule]:
+def _chain_rules(forward: Forward, chain: str, cfg: PortmapConf) -> Iterator[Rule]:
     mark = cfg.external_set_mark_chain or _SET_MARK
     sources: list[str] = []
     if cfg.snat:
         sources = ["" if cfg.masq_all else f"-s {forward.container.network} "]
         sources += ["-s 127.0.0.1/32 "] if forward.version == 4 and not cfg.masq_all else []
-    for place, target in forward.places():
-        bound = f"-d {place.address}/{forward.container.max_prefixlen} " if place.address else ""
-        match = f"{bound}-p {place.proto} -m {place.proto} --dport {place.port}"
+    for port, target in forward.host_ports():
+        bound = f"-d {port.address}/{forward.container.max_prefixlen} " if port.address else ""
+        match = f"{bound}-p {port.proto} -m {port.proto} --dport {port.port}"
         for source in sources:
             yield Rule(chain, f"{source}{match} -j {mark}")
         yield Rule(chain, f"{match} -j DNAT --to-destination {target}")

@@ -31,7 +31,7 @@ _SHARED = [
 ]
 
 
-def places(attachment: cnisdk.Attachment) -> list[RuleTable]:
+def tables_of(attachment: cnisdk.Attachment) -> list[RuleTable]:
     """Where the attachment's rules are, in both families."""
     return [_table(family, attachment) for family in ("ip", "ip6")]
 
@@ -96,7 +96,7 @@ def _table(family: str, attachment: cnisdk.Attachment, rules: Sequence[Rule] = (
             "masquerading": "nat postrouting 100",
         },
         shared=_SHARED,
-        own_chains=_own(attachment),
+        own_chains=_own_chains(attachment),
         rules=rules,
     )
 
@@ -121,18 +121,18 @@ def _go_table(table: RuleTable, cid: str, forward: Forward, cfg: PortmapConf) ->
 
 def _matches(forward: Forward) -> Iterator[tuple[str, str]]:
     """What tells a port of the host, and where it leads."""
-    for place, target in forward.places():
-        bound = f"{forward.family} daddr {place.address} " if place.address else ""
-        yield f"{bound}{place.proto} dport {place.port}", target
+    for port, target in forward.host_ports():
+        bound = f"{forward.family} daddr {port.address} " if port.address else ""
+        yield f"{bound}{port.proto} dport {port.port}", target
 
 
-def _own(attachment: cnisdk.Attachment) -> tuple[str, str]:
+def _own_chains(attachment: cnisdk.Attachment) -> tuple[str, str]:
     return f"dnat-{attachment.key}", f"masq-{attachment.key}"
 
 
 def _rules(attachment: cnisdk.Attachment, forward: Forward, cfg: PortmapConf) -> list[Rule]:
     container, ip = forward.container, forward.family
-    dnat, masquerade = _own(attachment)
+    dnat, masquerade = _own_chains(attachment)
     cid = attachment.container_id
     comment = cid if len(cid) <= _LONGEST_COMMENT else None
     conditions = cfg.conditions_v4 if container.version == 4 else cfg.conditions_v6

@@ -21,7 +21,7 @@ _PROTOCOL_STATIC = 4
 _DEFAULT = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
 
 
-def rearranged(
+def moved_to_tables(
     cfg: SbrConf,
     result: cnisdk.Result,
     routes: list[cnisdk.KernelRoute],
@@ -34,10 +34,12 @@ def rearranged(
         wanted += [each for each in main if each.dst.version == 4 and each.scope == _SCOPE_LINK]
     for ip, table in tables.items():
         wanted += [attrs.evolve(each, table=table) for each in main if _follows(each, ip)]
-        for new in added(cfg, result, ip, table):
-            same = [each for each in wanted if (each.table, each.dst) == (new.table, new.dst)]
-            if not any(serves(each, new) for each in same):
-                wanted = [each for each in wanted if each not in same or not new.gw] + [new]
+        for new in new_routes(cfg, result, ip, table):
+            if any(serves(each, new) for each in wanted):
+                continue
+            if new.gw is not None:  # a table has one default route
+                wanted = [x for x in wanted if (x.table, x.dst) != (new.table, new.dst)]
+            wanted.append(new)
     return wanted
 
 
@@ -53,7 +55,7 @@ def _follows(route: cnisdk.KernelRoute, ip: cnisdk.Ip) -> bool:
     return not ends or any(each in ip.address.network for each in ends)
 
 
-def added(
+def new_routes(
     cfg: SbrConf, result: cnisdk.Result, ip: cnisdk.Ip, table: int
 ) -> list[cnisdk.KernelRoute]:
     """What there was in no table: a default route, and the subnet's with a hint."""
@@ -73,7 +75,7 @@ def _static(dst: cnisdk.IpNetwork, **keys: Any) -> cnisdk.KernelRoute:
     return cnisdk.KernelRoute(dst=dst, protocol=_PROTOCOL_STATIC, **keys)
 
 
-def put_back(routes: list[cnisdk.KernelRoute], tables: set[int]) -> list[cnisdk.KernelRoute]:
+def moved_to_main(routes: list[cnisdk.KernelRoute], tables: set[int]) -> list[cnisdk.KernelRoute]:
     """The routes as they were before ADD, as far as can be told."""
     return [
         attrs.evolve(each, table=_MAIN_TABLE) if each.table in tables else each

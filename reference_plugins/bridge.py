@@ -226,7 +226,10 @@ class Bridge(cnisdk.Plugin[BridgeConf]):
         port = op.host.expect_peer(peer, master=cfg.bridge)
         made = prev.interface(port.name, "")
         if made is None:
-            raise errors.CniError(f'prevResult does not know the bridge port "{port.name}"')
+            raise errors.CniError(
+                f'prevResult does not know the bridge port "{port.name}"',
+                details="the veth was replaced after ADD; delete the attachment and add it again",
+            )
         op.host.expect_link(port.name, mac=made.mac or None, mtu=made.mtu or cfg.mtu or None)
         for key, wanted, found in (
             ("hairpinMode", cfg.hairpin_mode, port.hairpin),

@@ -30,7 +30,10 @@ class Loopback(cnisdk.Plugin[LoopbackConf]):
         addresses = op.netns.addresses("lo")
         bad = [each for each in addresses if not (each.ip.is_loopback or each.ip.is_link_local)]
         if bad:
-            raise errors.CniError(f'loopback interface found with non-loopback address "{bad[0]}"')
+            raise errors.CniError(
+                f'loopback interface found with non-loopback address "{bad[0]}"',
+                hint=f"remove it in the container: ip address del {bad[0]} dev lo",
+            )
         if op.prev_result is not None:
             return op.prev_result
         res = op.result()

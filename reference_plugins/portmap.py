@@ -14,20 +14,20 @@ from reference_plugins import _port_conflicts, _portmap_iptables, _portmap_nft
 from reference_plugins._port_mapping import Forward
 
 
-_LAYOUTS: dict[str, Any] = {"nftables": _portmap_nft, "iptables": _portmap_iptables}
+_BACKENDS: dict[str, Any] = {"nftables": _portmap_nft, "iptables": _portmap_iptables}
 
 
 def _backend(_: object, _field: object, value: str | None) -> None:
-    if value is not None and value not in _LAYOUTS:
+    if value is not None and value not in _BACKENDS:
         raise ValueError(f'unrecognized backend "{value}"')
 
 
-def _bit(_: object, _field: object, value: int | None) -> None:
+def _mark_bit(_: object, _field: object, value: int | None) -> None:
     if value is not None and not 0 <= value <= 31:
         raise ValueError("MasqMarkBit must be between 0 and 31")
 
 
-def _line(_: object, _field: object, value: Any) -> None:
+def _single_line(_: object, _field: object, value: Any) -> None:
     if any("\n" in text for text in ([value] if isinstance(value, str) else value or ())):
         raise ValueError("must be on one line")
 
@@ -42,13 +42,13 @@ class PortmapConf(cnisdk.NetConf):
     """Masquerade what the container, its neighbours and the host itself send to a forwarded port."""
     masq_all: bool = False
     """Masquerade whatever is forwarded."""
-    conditions_v4: Sequence[str] | None = attrs.field(default=None, validator=_line)
+    conditions_v4: Sequence[str] | None = attrs.field(default=None, validator=_single_line)
     """Further words of each IPv4 rule, of nft or iptables: only such packets are forwarded."""
-    conditions_v6: Sequence[str] | None = attrs.field(default=None, validator=_line)
+    conditions_v6: Sequence[str] | None = attrs.field(default=None, validator=_single_line)
     """Further words of each IPv6 rule, of nft or iptables: only such packets are forwarded."""
-    mark_masq_bit: int | None = attrs.field(default=None, validator=_bit)
+    mark_masq_bit: int | None = attrs.field(default=None, validator=_mark_bit)
     """iptables: the bit of the packet mark that asks for masquerading, 0 to 31; 13 by default."""
-    external_set_mark_chain: str | None = attrs.field(default=None, validator=_line)
+    external_set_mark_chain: str | None = attrs.field(default=None, validator=_single_line)
     """iptables: the chain of somebody else who sets a mark and masquerades by it."""
     port_mappings: Sequence[capabilities.PortMapping] = cnisdk.capability(
         "portMappings", factory=list[capabilities.PortMapping], description="The ports to forward."
@@ -57,11 +57,11 @@ class PortmapConf(cnisdk.NetConf):
     def __attrs_post_init__(self) -> None:
         if self.external_set_mark_chain is not None and self.mark_masq_bit is not None:
             raise ValueError("Cannot specify externalSetMarkChain and markMasqBit")
-        for backend in _LAYOUTS:
+        for backend in _BACKENDS:
             foreign = self._keys_for(backend)
-            if foreign and self.wanted != backend:
+            if foreign and self.chosen_backend != backend:
                 raise ValueError(
-                    f"{self.wanted} backend was requested but configuration contains "
+                    f"{self.chosen_backend} backend was requested but configuration contains "
                     f"{backend}-specific options [{' '.join(foreign)}]"
                 )
 
@@ -76,9 +76,9 @@ class PortmapConf(cnisdk.NetConf):
         return found
 
     @property
-    def wanted(self) -> str:
+    def chosen_backend(self) -> str:
         """The backend that is named, or that keys are written for; "" for any."""
-        return self.backend or next((each for each in _LAYOUTS if self._keys_for(each)), "")
+        return self.backend or next((each for each in _BACKENDS if self._keys_for(each)), "")
 
     def forwards(self, prev: cnisdk.Result, ifname: str) -> list[Forward]:
         """What is to be forwarded, an entry for each family with an address.
@@ -104,21 +104,21 @@ class Portmap(cnisdk.ChainedPlugin[PortmapConf]):
         if not cfg.port_mappings:
             return op.prev_result
         forwards = cfg.forwards(op.prev_result, op.ifname)
-        layout = _LAYOUTS[cfg.wanted or op.host.firewall_backend()]
+        rules = _BACKENDS[cfg.chosen_backend or op.host.firewall_backend()]
         _port_conflicts.refuse_taken(op.host, op.attachment, forwards)
-        tables = layout.tables(op.host, op.attachment, forwards, cfg)
+        tables = rules.tables(op.host, op.attachment, forwards, cfg)
         by_go = _portmap_nft.made_by_go(op.attachment, [each.container.ip for each in forwards])
         op.host.add_rules(op.attachment, tables, also=by_go, containing=op.container_id)
         # Another ADD may have claimed a port meanwhile: whose rules come later loses.
         _port_conflicts.refuse_taken(op.host, op.attachment, forwards, earlier_only=True)
         made = {(table.backend, table.family) for table in tables}
-        others = [t for t in _places(op.attachment) if (t.backend, t.family) not in made]
+        others = [t for t in _tables_of(op.attachment) if (t.backend, t.family) not in made]
         op.host.remove_rules(op.attachment, others)
         for forward in forwards:
             if sysctl := _route_localnet(op.host, forward, cfg):
                 op.host.set_sysctl(sysctl, "1")
-            for place, _ in forward.places():
-                _forget(op, forward.version, place, not_answered_by=forward.container.ip)
+            for port, _ in forward.host_ports():
+                _forget(op, forward.version, port, not_answered_by=forward.container.ip)
         return op.prev_result
 
     @on.delete
@@ -127,12 +127,12 @@ class Portmap(cnisdk.ChainedPlugin[PortmapConf]):
         prev = op.prev_result
         by_go = _portmap_nft.made_by_go(op.attachment, prev.addresses if prev else ())
         gone = op.host.remove_rules(
-            op.attachment, _places(op.attachment), also=by_go, containing=op.container_id
+            op.attachment, _tables_of(op.attachment), also=by_go, containing=op.container_id
         )
         for rule in gone:
             if found := cnisdk.HostPort.forwarded_by(rule):
-                place, old = found
-                _forget(op, 6 if rule.family == "ip6" else 4, place, answered_by=ip_address(old))
+                port, old = found
+                _forget(op, 6 if rule.family == "ip6" else 4, port, answered_by=ip_address(old))
 
     @on.check
     def verify(self, op: cnisdk.Check[PortmapConf]) -> None:
@@ -141,8 +141,8 @@ class Portmap(cnisdk.ChainedPlugin[PortmapConf]):
         if not cfg.port_mappings:
             return
         forwards = cfg.forwards(op.prev_result, op.ifname)
-        layout = _LAYOUTS[cfg.wanted or _present(op) or op.host.firewall_backend()]
-        tables = layout.expected(op.host, op.attachment, forwards, cfg)
+        rules = _BACKENDS[cfg.chosen_backend or _present(op) or op.host.firewall_backend()]
+        tables = rules.expected(op.host, op.attachment, forwards, cfg)
         op.host.expect_rules(op.attachment, tables)
         for forward in forwards:
             sysctl = _route_localnet(op.host, forward, cfg)
@@ -164,24 +164,24 @@ class Portmap(cnisdk.ChainedPlugin[PortmapConf]):
         def by_go(rule: cnisdk.FoundRule) -> bool:
             return rule.comment.startswith(prefix) and rule.comment not in valid
 
-        tables = _places(cnisdk.Attachment(network, "", ""))  # chains of its own do not count
+        tables = _tables_of(cnisdk.Attachment(network, "", ""))  # chains of its own do not count
         op.host.retain_rules(network, op.valid_attachments, tables, also=by_go)
 
     @on.status
     def ready(self, op: cnisdk.Status[PortmapConf]) -> None:
         """Answer 50 when the backend cannot be used."""
-        if problem := op.host.firewall_problem(op.config.wanted or None):
+        if problem := op.host.firewall_problem(op.config.chosen_backend or None):
             raise errors.PluginNotAvailable(problem)
 
 
-def _places(attachment: cnisdk.Attachment) -> list[cnisdk.RuleTable]:
-    return [table for layout in _LAYOUTS.values() for table in layout.places(attachment)]
+def _tables_of(attachment: cnisdk.Attachment) -> list[cnisdk.RuleTable]:
+    return [table for backend in _BACKENDS.values() for table in backend.tables_of(attachment)]
 
 
 def _present(op: cnisdk.Check[PortmapConf]) -> str:
     """The backend that has the attachment's rules; "" when none has."""
     by_go = _portmap_nft.made_by_go(op.attachment, op.prev_result.addresses)
-    for table in _places(op.attachment):
+    for table in _tables_of(op.attachment):
         entries = op.host.rules(table, [_portmap_nft.ENTRY])
         if any(map(by_go, entries)) or op.host.rules(table, table.own_chains):
             return table.backend
@@ -198,13 +198,13 @@ def _route_localnet(host: cnisdk.Namespace, forward: Forward, cfg: PortmapConf) 
 def _forget(
     op: cnisdk.Operation[PortmapConf],
     version: int,
-    place: cnisdk.HostPort,
+    host_port: cnisdk.HostPort,
     **answers: cnisdk.IpAddress,
 ) -> None:
     """Have UDP clients of a port meet the rules again."""
-    if place.proto != "udp":
+    if host_port.proto != "udp":
         return
     try:
-        op.host.forget_flows(version, "udp", place.port, address=place.address, **answers)
+        op.host.forget_flows(version, "udp", host_port.port, address=host_port.address, **answers)
     except errors.CniError as failure:
-        op.log.warning("connections not forgotten", port=place.port, reason=str(failure))
+        op.log.warning("connections not forgotten", port=host_port.port, reason=str(failure))

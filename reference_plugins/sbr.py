@@ -79,7 +79,7 @@ class Sbr(cnisdk.ChainedPlugin[SbrConf]):
                 return op.prev_result
             routes = op.netns.routes(op.ifname)
             op.netns.set_routes(
-                op.ifname, _source_routes.rearranged(op.config, op.prev_result, routes, tables)
+                op.ifname, _source_routes.moved_to_tables(op.config, op.prev_result, routes, tables)
             )
         return _with_gateways(op.config, op.prev_result, ips)
 
@@ -96,7 +96,7 @@ class Sbr(cnisdk.ChainedPlugin[SbrConf]):
             tables = {each.table for each in rules}
             if link and tables and op.config.table is None:
                 routes = op.netns.routes(op.ifname)
-                op.netns.set_routes(op.ifname, _source_routes.put_back(routes, tables))
+                op.netns.set_routes(op.ifname, _source_routes.moved_to_main(routes, tables))
             op.netns.remove_policy_rules(rules)
 
     @on.check
@@ -114,7 +114,7 @@ class Sbr(cnisdk.ChainedPlugin[SbrConf]):
             if cfg.table is None:
                 if ip.address.network.num_addresses > 1:
                     wanted.append(cnisdk.KernelRoute(dst=ip.address.network, table=found[0].table))
-                wanted += _source_routes.added(cfg, prev, ip, found[0].table)
+                wanted += _source_routes.new_routes(cfg, prev, ip, found[0].table)
         if prev.interface(op.ifname, op.netns.path):
             op.netns.expect(prev, op.ifname)
         routes = op.netns.routes(op.ifname)

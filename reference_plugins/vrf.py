@@ -26,7 +26,10 @@ class VrfConf(cnisdk.NetConf):
     def vrf(self) -> str:
         """The VRF; all verbs but DEL have to know it."""
         if not self.vrf_name:
-            raise errors.InvalidConfig("configuration is expected to have a valid vrf name")
+            raise errors.InvalidConfig(
+                "configuration is expected to have a valid vrf name",
+                hint='vrfname: required, but not given; for example {"type": "vrf", "vrfname": "blue"}',
+            )
         return self.vrf_name
 
 
@@ -59,7 +62,10 @@ class Vrf(cnisdk.ChainedPlugin[VrfConf], supported_versions=versions.since("0.3.
                 f"VRF {vrf.name} in {op.netns} has the routing table {vrf.vrf_table}, not {cfg.table}"
             )
         if op.netns.expect_link(op.ifname).master != vrf.index:
-            raise errors.CniError(f"failed to find {op.ifname} associated to vrf {vrf.name}")
+            raise errors.CniError(
+                f"failed to find {op.ifname} associated to vrf {vrf.name}",
+                hint="delete the attachment and add it again",
+            )
         if op.prev_result.interface(op.ifname, op.netns.path):
             op.netns.expect(op.prev_result, op.ifname)
 

@@ -105,7 +105,7 @@ def test_chain_names_are_the_go_plugins(network: str, cid: str) -> None:
     digits = hashlib.sha512((network + cid).encode()).hexdigest()[:21]
 
     for ifname in ("eth0", "eth1"):
-        table = _portmap_iptables.places(cnisdk.Attachment(network, cid, ifname))[0]
+        table = _portmap_iptables.tables_of(cnisdk.Attachment(network, cid, ifname))[0]
         assert table.own_chains[0] == f"CNI-DN-{digits}"
         assert table.own_chains[2] == f"CNI-SN-{digits}"
 
