@@ -236,25 +236,22 @@ class Add(_OfAttachment[_C]):
             return ResultBuilder(allow_interfaces=False)
         return ResultBuilder(self._prev_result)
 
-    def configured(
-        self, made: Interface, *, builder: ResultBuilder | None = None, dad: bool = True
-    ) -> Result:
+    def configured(self, made: Interface, *, dad: bool = True) -> Result:
         """Finish an interface: ask IPAM, where there is one, and set it up with what it gives.
 
         Args:
             made: The interface CNI_IFNAME, as `Namespace` has made it in the container.
-            builder: A result that has been begun; by default one that starts from prevResult.
             dad: Ask the neighbours whether an IPv6 address is free.
 
         Returns:
-            The result for the handler to return. DNS settings of the configuration, where it has any,
-            are taken instead of IPAM's.
+            The result for the handler to return, which starts from prevResult. DNS settings of the
+            configuration, where it has any, are taken instead of IPAM's.
 
         Raises:
             errors.DelegateError: IPAM's own error, unchanged.
             errors.CniError: IPAM gave no address, or the kernel refuses one (code 999).
         """
-        res = self.result() if builder is None else builder
+        res = self.result()
         eth = res.interface(made)
         if self._network.ipam is not None:
             if self._network.ipam.type in BY_INTERFACE:

@@ -39,15 +39,15 @@ class Ipvlan(cnisdk.Plugin[IpvlanConf]):
             mode=cfg.mode or _MODES[0],
             mtu=cfg.mtu,
         )
-        # What the chain had prepared is this interface's from now on.
-        builder = cnisdk.ResultBuilder()
         if cfg.ipam is not None:
-            return op.configured(made, builder=builder)
+            return op.configured(made)
         if prev is None or not prev.ips:
             raise errors.InvalidConfig(
                 "ipam.type: required, but not given",
                 details="an ipvlan takes its addresses from IPAM or from the plugin before it",
             )
+        # What the chain had prepared is this interface's from now on.
+        builder = cnisdk.ResultBuilder()
         result = builder.adopt(prev, on=builder.interface(made)).dns(cfg.dns).build()
         op.netns.configure(op.ifname, result, dad=True)
         return result

@@ -202,14 +202,18 @@ def test_ipvlan_in_a_chain(version: str, place: dict[str, Any]) -> None:
 
 
 def test_an_ipam_of_its_own_counts_in_a_chain() -> None:
-    """3.3: prevResult's addresses are used when ipam.type is empty; master is prevResult's all the same."""
+    """SPEC section 2, ADD: what prevResult has is passed on; with an ipam it is not the ipvlan's."""
     made = session(Ipvlan, "1.1.0", {}, master=None)
     made.runtime.prev_result = earlier("m0")
     out = made.add()
 
     assert (eth(out).addresses, eth(out).lower) == (("10.1.0.5/24",), ("", "m0"))
     assert out.result is not None
-    assert [str(each.address) for each in out.result.ips] == ["10.1.0.5/24"]
+    assert [each.name for each in out.result.interfaces] == ["m0", "eth0"]
+    assert [(str(each.address), each.interface) for each in out.result.ips] == [
+        ("10.1.0.2/24", None),
+        ("10.1.0.5/24", 1),
+    ]
 
 
 @pytest.mark.parametrize("names", [(), ("",), ("m0", "m1")])
