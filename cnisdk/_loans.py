@@ -74,7 +74,8 @@ class Loans:
         """Bring back what this attachment has been lent."""
         store, key, record = self._store(op), op.attachment.key, None
         try:
-            key, record = _noted(store, op.attachment)
+            # Without prevResult no ADD of this network has succeeded: it may be another one's device.
+            key, record = _noted(store, op.attachment, renamed=op.prev_result is not None)
         except errors.IoFailure as failure:
             op.log.warning("only the name of the device will come back", reason=str(failure))
         if record is not None:
@@ -110,10 +111,10 @@ class Loans:
         return Store(os.path.join(op.run_dir, self.plugin), log=op.log)
 
 
-def _noted(store: Store, attachment: Attachment) -> tuple[str, Record | None]:
-    """What was noted of the attachment, also where its network had another name then."""
+def _noted(store: Store, attachment: Attachment, *, renamed: bool) -> tuple[str, Record | None]:
+    """What was noted of the attachment; with ``renamed`` also where its network had another name then."""
     record = store.get(attachment.key)
-    if record is None:
+    if record is None and renamed:
         wanted = (attachment.container_id, attachment.ifname)
         for key, other in store.items():
             if (other.data.get("container"), other.data.get("ifname")) == wanted:

@@ -54,7 +54,7 @@ def expect_available(op: cnisdk.Status[Any], *, needs_rx_handler: bool) -> None:
             f'master: "{master.name}" is a port of a bridge, which receives what comes in',
             details="name the bridge or another interface with the key master",
         )
-    if op.config.mtu > master.mtu:
+    if not 0 <= op.config.mtu <= master.mtu:
         raise errors.PluginNotAvailable(
-            f'mtu: {op.config.mtu} is more than the {master.mtu} of the master "{master.name}"'
+            f'mtu: {op.config.mtu} is not in 0 to {master.mtu}, the MTU of the master "{master.name}"'
         )

@@ -60,12 +60,16 @@ def new_routes(
 ) -> list[cnisdk.KernelRoute]:
     """What there was in no table: a default route, and the subnet's with a hint."""
     found: list[cnisdk.KernelRoute] = []
-    defaults = [each.gw for each in result.routes if each.dst == _DEFAULT[ip.version]]
-    own = [each for each in defaults if each is not None and each in ip.address.network]
-    gw = cfg.gateway.get(ip.version) or (own[0] if own else ip.gateway)
+    defaults = [each for each in result.routes if each.dst == _DEFAULT[ip.version]]
+    own = [each for each in defaults if each.gw is not None and each.gw in ip.address.network]
+    gw = cfg.gateway.get(ip.version) or (own[0].gw if own else ip.gateway)
     if gw is not None:
-        found.append(_static(_DEFAULT[ip.version], gw=gw, table=table))
-    if cfg.add_source_hints:
+        like = next(iter(own or defaults), cnisdk.Route(_DEFAULT[ip.version]))
+        metrics = {"mtu": like.mtu, "advmss": like.advmss, "priority": like.priority}
+        found.append(_static(like.dst, gw=gw, table=table, **metrics))
+    first = next(each for each in result.ips if each.address.network == ip.address.network)
+    # IPv6 routes are not told apart by their source.
+    if cfg.add_source_hints and (ip.version == 4 or ip == first):
         scope = _SCOPE_LINK if ip.version == 4 else 0
         found.append(_static(ip.address.network, src=ip.address.ip, scope=scope))
     return found

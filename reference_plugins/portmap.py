@@ -144,7 +144,9 @@ class Portmap(cnisdk.ChainedPlugin[PortmapConf]):
         rules = _BACKENDS[cfg.chosen_backend or _present(op) or op.host.firewall_backend()]
         tables = rules.expected(op.host, op.attachment, forwards, cfg)
         op.host.expect_rules(op.attachment, tables)
-        for forward in forwards:
+        # Without a link on the host the way to the container is that to anywhere, and may change.
+        has_link = any(not each.sandbox for each in op.prev_result.interfaces)
+        for forward in forwards if has_link else ():
             sysctl = _route_localnet(op.host, forward, cfg)
             if sysctl and op.host.sysctl(sysctl) != "1":
                 raise errors.CniError(

@@ -105,9 +105,13 @@ class Tuning(cnisdk.ChainedPlugin[TuningConf]):
         present = {path: op.netns.readable_sysctl(path) for path in settings}
         found["sysctl"] = {path: value for path, value in present.items() if value is not None}
         originals = Originals(cfg.data_dir, op.attachment)
+        earlier = originals.load()
         saved = originals.merged(link.index if link else 0, found)
-        op.on_rollback(originals.remove)
-        op.on_rollback(_restore, op.netns, op.ifname, saved)
+        if earlier is None:
+            op.on_rollback(originals.remove)
+        else:
+            op.on_rollback(originals.save, earlier)
+        op.on_rollback(_restore, op.netns, op.ifname, found)
         originals.save(saved)
         for path, value in settings.items():
             op.netns.set_sysctl(path, value)
@@ -120,11 +124,10 @@ class Tuning(cnisdk.ChainedPlugin[TuningConf]):
     @on.delete
     def detach(self, op: cnisdk.Del[TuningConf]) -> None:
         """Put everything back as it was found, sysctls included (W-TU-3)."""
-        # Without prevResult no ADD of this network has succeeded: it may be another one's interface.
-        originals = Originals(op.config.data_dir, op.attachment, op.prev_result is not None)
+        link = op.netns.link(op.ifname) if op.netns is not None else None
+        originals = Originals(op.config.data_dir, op.attachment, _is_known(op.prev_result, link))
         saved = originals.load()
         if op.netns is not None and saved is not None:
-            link = op.netns.link(op.ifname)
             index = link.index if link else 0
             try:
                 if saved.get("index", index) == index:  # Go's files have none
@@ -138,7 +141,9 @@ class Tuning(cnisdk.ChainedPlugin[TuningConf]):
     @on.check
     def verify(self, op: cnisdk.Check[TuningConf]) -> None:
         """Compare sysctls and attributes with the configuration."""
-        saved = Originals(op.config.data_dir, op.attachment).load()
+        link = op.netns.expect_link(op.ifname)
+        known = _is_known(op.prev_result, link)
+        saved = Originals(op.config.data_dir, op.attachment, known).load()
         if saved is None and op.config.attributes:
             raise errors.CniError(
                 f"Error: Tuning has no original settings of {op.ifname} in {op.config.data_dir}",
@@ -152,7 +157,6 @@ class Tuning(cnisdk.ChainedPlugin[TuningConf]):
                 raise errors.CniError(
                     f'Error: Tuning configured sysctl {path} is "{found}", not "{wanted}"'
                 )
-        link = op.netns.expect_link(op.ifname)
         for name, wanted in op.config.attributes.items():
             found = getattr(link, _ATTRIBUTES[name])
             if found != wanted:
@@ -170,8 +174,21 @@ class Tuning(cnisdk.ChainedPlugin[TuningConf]):
         """Refuse settings that no ADD may make; answer 50 when the originals cannot be saved."""
         _sysctls.by_path(op.config.sysctls, "eth0")
         _sysctls.refuse_forbidden(op.config.sysctls)
+        if not op.config.sysctls and not op.config.attributes:
+            return
         with op.prerequisite("dataDir: ", only=errors.IoFailure):
             cnisdk.JsonFile(f"{op.config.data_dir}/originals.json").check_usable()
+
+
+def _is_known(prev: cnisdk.Result | None, link: cnisdk.Link | None) -> bool:
+    """Whether prevResult is about this interface, though the network may have had another name then.
+
+    A DEL without it comes after an ADD that failed, a late one with that of a container of long ago.
+    """
+    if prev is None or link is None:
+        return False
+    macs = {each.mac for each in prev.interfaces if each.name == link.name}
+    return link.mac in macs or not any(macs)
 
 
 def _apply(netns: cnisdk.Namespace, ifname: str, values: Mapping[str, Any]) -> None:

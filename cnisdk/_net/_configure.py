@@ -43,7 +43,7 @@ def configure(
     routes = [kernel_route(route, result) for route in result.routes] if ips else []
     if by_gateway:
         routes = [attrs.evolve(each, onlink=_is_beside_gateway(each, ips)) for each in routes]
-        routes = [each for ip in ips for each in _by_gateway(ip)] + routes
+        routes = _distinct([each for ip in ips for each in _by_gateway(ip)]) + routes
     netns.kernel.configure(
         link.index,
         addresses=addresses,
@@ -65,6 +65,14 @@ def _by_gateway(ip: Ip) -> list[KernelRoute]:
         )
     near = KernelRoute(dst=ip_network(ip.gateway), scope=SCOPE_LINK, src=ip.address.ip)
     return [near, KernelRoute(dst=ip.address.network, gw=ip.gateway, src=ip.address.ip)]
+
+
+def _distinct(routes: list[KernelRoute]) -> list[KernelRoute]:
+    """Those the kernel tells apart; of IPv6 routes it does not compare the source."""
+    seen: dict[KernelRoute, KernelRoute] = {}
+    for each in routes:
+        seen.setdefault(attrs.evolve(each, src=None) if each.dst.version == 6 else each, each)
+    return list(seen.values())
 
 
 def _is_beside_gateway(route: KernelRoute, ips: list[Ip]) -> bool:

@@ -225,10 +225,10 @@ class KernelFirewall(KernelRules):
         _check_backend(backend)
         if backend == "iptables":
             return _iptables_programs.usable()
-        problem = self._nft_problem() or self._nft_refuses()
+        problem = self._nft_problem()
         if problem and backend is None and not _iptables_programs.usable():
             return ""
-        return problem
+        return problem or self._nft_refuses()
 
     def _nft_problem(self) -> str:
         """What is missing for nftables, found out cheaply."""

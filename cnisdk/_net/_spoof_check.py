@@ -11,8 +11,9 @@ Two departures:
   a ``return`` where the chain ends anyway, whose comment is the attachment's owner tag. Checks the
   Go plugin made have no tag: DEL removes them, GC leaves them alone.
 - nft comments end at 128 characters. Where the id would be longer (a container id beyond 100), and
-  where an interface name ends in ``-mac`` (its chain would be another interface's), the id is the
-  attachment's two hashes, ``<network>-<instance>``. DEL looks for both forms.
+  where it could be another interface's (``a`` and ``b-eth0``, ``a-b`` and ``eth0``; one called
+  ``mac``, for whose chain it would be), the id is the attachment's two hashes,
+  ``<network>-<instance>``. DEL looks for both forms.
 """
 
 from __future__ import annotations
@@ -41,12 +42,9 @@ _KEY_LENGTH = 33
 
 def identifier(attachment: Attachment) -> str:
     """What names the attachment in chain names and comments."""
-    plain = _plain(attachment)
-    if len(_comment(plain).encode(errors="replace")) > _nft.LONGEST_COMMENT or plain.endswith(
-        "-mac"
-    ):
-        return attachment.key
-    return plain
+    plain, ifname = _plain(attachment), attachment.ifname
+    too_long = len(_comment(plain).encode(errors="replace")) > _nft.LONGEST_COMMENT
+    return attachment.key if too_long or "-" in ifname or ifname == "mac" else plain
 
 
 def add(
@@ -211,10 +209,10 @@ def _comment(name: str) -> str:
 
 
 def _possible_chains(attachment: Attachment) -> list[str]:
-    names: tuple[str, ...] = (_plain(attachment), attachment.key)
-    if names[0].endswith("-mac"):
-        names = names[1:]  # the first would be the MAC chain of the interface without -mac
-    chains = [_CHAIN_PREFIX + name for name in names]
+    """Its own, then the Go plugin's and what else it may have been."""
+    names = dict.fromkeys((identifier(attachment), _plain(attachment), attachment.key))
+    # One that ends so would be the MAC chain of another interface.
+    chains = [_CHAIN_PREFIX + name for name in names if not name.endswith("-mac")]
     return [c for c in chains if len(f"{c}-mac".encode(errors="replace")) <= _LONGEST_CHAIN]
 
 

@@ -331,11 +331,24 @@ def test_a_network_that_was_renamed_meanwhile(
 ) -> None:
     """T: DEL of upstream's tests, which give the network another name for CHECK and DEL."""
     before = device(host)
-    machine.add(conf(machine), container)
-    machine.delete({**conf(machine), "name": "another"}, container)
+    result = machine.add(conf(machine), container)
+    machine.delete({**conf(machine), "name": "another"}, container, prev=result)
 
     assert device(host) == before
     assert records(machine) == []
+
+
+def test_an_add_that_was_refused_takes_nothing_of_another_network(
+    machine: Machine, host: Netns, container: Netns
+) -> None:
+    """The interface was there already; the runtime's DEL after it has no prevResult."""
+    host.ip("link add ens6 type veth peer name wire6")
+    result = machine.add(conf(machine), container)
+    other = conf(machine, device="ens6", name="another")
+
+    assert "already exists" in machine.call("ADD", other, container).error
+    machine.delete(other, container)
+    machine.check(conf(machine), container, result)
 
 
 def test_dns_of_ipam_is_kept(machine: Machine, host: Netns, container: Netns) -> None:

@@ -188,3 +188,15 @@ def test_a_container_without_a_route_to_it(chain: Chain, container: Netns, backe
 
     assert chain.machine.host.sysctl(f"ipv4/conf/{link}/route_localnet") == "0"
     chain.machine.check(conf, container, result)
+
+
+def test_the_way_to_a_container_without_a_link_on_the_host(chain: Chain, container: Netns) -> None:
+    """Behind macvlan it is that to anywhere; another default route is no change of the attachment."""
+    made = chain.add(container, WEB)
+    link = made.result["interfaces"][0]["name"]
+    inside = [each for each in made.result["interfaces"] if each.get("sandbox")]
+    addresses = [{**each, "interface": 0} for each in made.result["ips"]]
+    result = {**made.result, "interfaces": inside, "ips": addresses}
+    chain.machine.host.set_sysctl(f"ipv4/conf/{link}/route_localnet", "0")
+
+    chain.machine.check(made.conf, container, result)

@@ -296,3 +296,19 @@ def test_swap_with_go(
 
     assert machine.leftovers() == []
     assert set(container.links()) == {"lo"}
+
+
+@pytest.mark.parametrize(
+    "addresses", [("10.1.0.5/24", "10.1.0.6/24"), ("fd01::5/64", "fd01::6/64")]
+)
+def test_two_addresses_of_a_subnet(
+    machine: Machine, container: Netns, addresses: tuple[str, str]
+) -> None:
+    """Both lead to one gateway; the kernel does not tell IPv6 routes apart by their source."""
+    gateway = "fd01::1" if ":" in addresses[0] else "10.1.0.1"
+    given = [{"address": each, "gateway": gateway} for each in addresses]
+    cfg = {**conf(machine), "ipam": {"type": "static", "addresses": given}}
+    result = machine.add(cfg, container)
+
+    machine.check(cfg, container, result)
+    assert sorted(container.addresses("eth0")) == sorted(addresses)

@@ -329,7 +329,7 @@ def test_check_notices_that_del_could_restore_nothing(machine: Machine, containe
 
 def test_status_without_a_place_for_the_originals(machine: Machine) -> None:
     (machine.root / "file").touch()
-    cfg = {**conf(machine, version="1.1.0"), "dataDir": str(machine.root / "file" / "tuning")}
+    cfg = {**conf(machine, version="1.1.0", mtu=1400), "dataDir": f"{machine.root}/file/tuning"}
     out = machine.call("STATUS", cfg)
 
     assert out.document["code"] == 50

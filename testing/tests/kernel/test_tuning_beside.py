@@ -27,10 +27,26 @@ def test_a_network_may_have_been_renamed(machine: Machine, container: Netns) -> 
     cfg = conf(machine, mtu=1400)
     result = machine.add(cfg, container, prev=prev(container))
 
+    machine.check({**cfg, "name": "renamed"}, container, result)
     machine.delete({**cfg, "name": "renamed"}, container, prev=result)
 
     assert container.link("eth0")["mtu"] == before
     assert list((machine.root / "tuning").iterdir()) == []
+
+
+def test_a_late_del_of_another_network_changes_nothing(machine: Machine, container: Netns) -> None:
+    """Its prevResult is of a container of the same id that is long gone."""
+    cfg = conf(machine, mtu=1400)
+    gone = machine.container()
+    gone.ip("link add eth0 type veth peer name eth1")
+    late = machine.add({**cfg, "name": "another"}, gone, prev=prev(gone))
+    late["interfaces"][0]["mac"] = gone.link("eth0")["address"]
+    machine.delete({**cfg, "name": "another"}, gone, prev=late)
+    container.ip("link add eth0 type veth peer name eth1")
+    result = machine.add(cfg, container, prev=prev(container))
+
+    machine.delete({**cfg, "name": "another"}, container, prev=late)
+    machine.check(cfg, container, result)
 
 
 def test_a_del_of_another_network_changes_nothing(machine: Machine, container: Netns) -> None:
@@ -95,3 +111,26 @@ def test_an_allow_list_that_cannot_be_read_is_named(
     out = machine.call("ADD", cfg, container, prev=prev(container))
 
     assert (out.document["code"], str(path) in out.error) == (5, True)
+
+
+def test_an_add_that_fails_leaves_what_an_earlier_one_has_made(
+    machine: Machine, container: Netns
+) -> None:
+    """Guarantee 3: before and after a failed ADD everything is the same."""
+    container.ip("link add eth0 type veth peer name eth1")
+    before = container.link("eth0")["mtu"]
+    cfg = conf(machine, mtu=1400)
+    result = machine.add(cfg, container, prev=prev(container))
+    bad = conf(machine, mtu=1300, sysctl={"net.ipv4.ip_forward": "nonsense"})
+
+    assert machine.call("ADD", bad, container, prev=prev(container)).code != 0
+    machine.check(cfg, container, result)
+    machine.delete(cfg, container, prev=result)
+    assert container.link("eth0")["mtu"] == before
+
+
+def test_nothing_to_change_needs_no_place_for_originals(machine: Machine) -> None:
+    (machine.root / "file").touch()
+    cfg = conf(machine, cniVersion="1.1.0", dataDir=str(machine.root / "file" / "tuning"))
+
+    assert machine.call("STATUS", cfg).code == 0

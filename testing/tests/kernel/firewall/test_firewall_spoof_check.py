@@ -264,6 +264,24 @@ def test_names_of_any_length_are_added_checked_and_removed(
     assert netns.ruleset("bridge") == EMPTY
 
 
+@pytest.mark.parametrize(
+    ("one", "other"), [(("a", "b-eth0"), ("a-b", "eth0")), (("a-b", "mac"), ("a", "b"))]
+)
+def test_ids_that_read_alike_are_told_apart(
+    firewall: KernelFirewall, one: tuple[str, str], other: tuple[str, str]
+) -> None:
+    """`<container id>-<ifname>` does not say where the one ends."""
+    first = Attachment("mynet", *one)
+    second = Attachment("othernet", *other)
+    firewall.add_spoof_check(first, "veth0", MAC)
+    firewall.add_spoof_check(second, "veth1", MAC)
+
+    firewall.expect_spoof_check(first, "veth0", MAC)
+    firewall.expect_spoof_check(second, "veth1", MAC)
+    firewall.remove_spoof_check(second)
+    firewall.expect_spoof_check(first, "veth0", MAC)
+
+
 def test_interface_name_that_nft_text_cannot_spell(netns: Netns, firewall: KernelFirewall) -> None:
     """JSON can; and what is added can be removed."""
     attachment = Attachment(network="mynet", container_id="cid1", ifname="a@%\"'é;{")
