@@ -59,7 +59,7 @@ def link(data: bytes) -> Link:
         promiscuity=message.get_attr("IFLA_PROMISCUITY") or 0,
         hairpin=_flag(port, "IFLA_BRPORT_MODE"),
         isolated=_flag(port, "IFLA_BRPORT_ISOLATED"),
-        forwards=port.get_attr("IFLA_BRPORT_STATE") == _FORWARDING if port else None,
+        forwards=port.get_attr("IFLA_BRPORT_STATE") == _FORWARDING if port is not None else None,
         stp=bool(_detail(bridge, "IFLA_BR_STP_STATE")),
         vlan_filtering=_vlan_filtering(bridge),
         default_vlan=_detail(bridge, "IFLA_BR_VLAN_DEFAULT_PVID"),

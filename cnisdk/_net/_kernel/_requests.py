@@ -177,13 +177,14 @@ def new_address(
 def same_address(index: int, address: Address) -> bytearray:
     """Add an address as it was found; no duplicate address detection, for it was settled then."""
     own = str(address.interface.ip)
+    settled = IFA_F_NODAD if address.interface.version == 6 else 0
     given = {
         "IFA_LOCAL": own,
         "IFA_ADDRESS": str(address.peer) if address.peer else own,
         "IFA_BROADCAST": str(address.broadcast) if address.broadcast else "",
         "IFA_LABEL": address.label,
         "IFA_RT_PRIORITY": address.priority,
-        "IFA_FLAGS": address.flags & IFA_F_NOPREFIXROUTE | IFA_F_NODAD,
+        "IFA_FLAGS": address.flags & IFA_F_NOPREFIXROUTE | settled,
     }
     attrs: Attributes = [(key, value) for key, value in given.items() if value]
     fields = {**_address_fields(index, address.interface), "scope": address.scope}
