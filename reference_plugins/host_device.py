@@ -73,8 +73,9 @@ class HostDevice(cnisdk.Plugin[HostDeviceConf]):
                 res.adopt(op.ipam.add(needs_address=True), on=made)
             return res.dns(op.config.dns or None).build()
         link = op.host.expect_link(_name(op, path))
-        _LOANS.keep(op, op.host.settings(link.name), op.config.selector)
-        made = op.host.lend(link.name, into=op.netns, rename=op.ifname)
+        lent = op.host.settings(link.name)
+        _LOANS.keep(op, lent, op.config.selector)
+        made = op.host.lend(lent, into=op.netns, rename=op.ifname)
         pci = link.parent if link.parent_bus == "pci" else pci
         return op.configured(_as_known_to(op, attrs.evolve(made, pci_id=pci)))
 

@@ -99,13 +99,13 @@ class DeviceVerbs(LinkVerbs, AddressVerbs, RoutingVerbs):
         with self._named(f'sysctls of "{name}"'):
             return self.kernel.link_sysctls(name)
 
-    def lend(self, name: str, *, into: Namespace, rename: str) -> Interface:
+    def lend(self, link: LinkSettings, *, into: Namespace, rename: str) -> Interface:
         """Move a link of this namespace into a container; undone when ADD fails.
 
         Its alias becomes the name it had, as with Go's host-device.
 
         Args:
-            name: The link here.
+            link: The link, as `settings` has found it here.
             into: The container's namespace.
             rename: Its name in the container.
 
@@ -113,14 +113,12 @@ class DeviceVerbs(LinkVerbs, AddressVerbs, RoutingVerbs):
             errors.InvalidEnvironment: the container already has an interface of that name (code 4).
             errors.CniError: there is no such link, or the kernel does not let it go.
         """
-        before = self.settings(name)
+        index = self.expect_link(link.name).index
         self._refuse_taken(rename, into)
         if self._rollback is not None:
-            self._rollback.add(self.take_back, before, out_of=into)
-        with self._named(f'interface "{name}" to {into}'):
-            self.kernel.change_link(
-                self.expect_link(name).index, into=into.kernel, name=rename, alias=name
-            )
+            self._rollback.add(self.take_back, link, out_of=into)
+        with self._named(f'interface "{link.name}" to {into}'):
+            self.kernel.change_link(index, into=into.kernel, name=rename, alias=link.name)
         return into.interface(rename)
 
     def take_back(self, lent: LinkSettings, *, out_of: Namespace | None) -> bool:
@@ -171,17 +169,17 @@ class DeviceVerbs(LinkVerbs, AddressVerbs, RoutingVerbs):
         )
 
     def _make_like(self, lent: LinkSettings) -> None:
-        index = self.expect_link(lent.name).index
-        self.kernel.change_link(index, **lent.differences(self.expect_link(lent.name)))
+        link = self.expect_link(lent.name)
+        self.kernel.change_link(link.index, **lent.differences(link))
         for setting, value in lent.sysctls.items():
             self.set_sysctl(setting, value, required=False)
-        with _as_far_as_others_allow():
-            master = self.expect_link(lent.master).index if lent.master else None
-            with self._named(f'"{lent.name}" in "{lent.master}"'):
-                self.kernel.change_link(index, master=master)
-        self._bring_back(self.expect_link(lent.name), lent.addresses, ())
-        with _as_far_as_others_allow():
-            self._bring_back(self.expect_link(lent.name), (), lent.routes)
+        if lent.master:
+            with _as_far_as_others_allow(), self._named(f'"{lent.name}" in "{lent.master}"'):
+                self.kernel.change_link(link.index, master=self.expect_link(lent.master).index)
+        self._bring_back_addresses(link, lent.addresses)
+        if lent.up:
+            with _as_far_as_others_allow():
+                self._bring_back_routes(lent.name, lent.routes)
 
 
 @contextmanager

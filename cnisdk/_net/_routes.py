@@ -53,6 +53,14 @@ class RouteVerbs(Space):
         self, link: Link, addresses: Sequence[Address], routes: Sequence[KernelRoute]
     ) -> None:
         """Give a link what it has lost of its addresses and routes, besides what it has now."""
+        self._bring_back_addresses(link, addresses)
+        if link.up:
+            self._bring_back_routes(link.name, routes)
+
+    def _bring_back_routes(self, name: str, routes: Sequence[KernelRoute]) -> None:
+        self._change_routes(name, [*routes, *self.routes(name)])
+
+    def _bring_back_addresses(self, link: Link, addresses: Sequence[Address]) -> None:
         kept = {each.interface for each in self.kernel.addresses(link.index)}
         lost = [each for each in addresses if each.interface not in kept]
         lost = [each for each in lost if not each.interface.is_link_local]
@@ -61,8 +69,6 @@ class RouteVerbs(Space):
             # What goes with an address the kernel makes in its own time.
             interfaces = [each.interface for each in lost]
             self.kernel.wait_addresses(link.index, self._deadline, of=interfaces)
-        if link.up:
-            self._change_routes(link.name, [*routes, *self.routes(link.name)])
 
 
 def _bare(route: KernelRoute) -> KernelRoute:

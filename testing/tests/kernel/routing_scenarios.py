@@ -178,7 +178,7 @@ def settings_of_a_link_come_back(w: World) -> object:
     setting = "ipv4/conf/ens5/rp_filter"
     w.host.set_sysctl(setting, "2")
     before = w.host.settings("ens5")
-    w.host.lend("ens5", into=w.container, rename="net1")
+    w.host.lend(before, into=w.container, rename="net1")
     inside = w.container.sysctl("ipv4/conf/net1/rp_filter")
     w.host.take_back(before, out_of=w.container)
     return inside, w.host.sysctl(setting), w.k.link_sysctls("ens5")[setting]
@@ -197,35 +197,35 @@ def addresses_as_they_were(w: World) -> object:
 
 @scenario
 def a_link_is_lent(w: World) -> object:
-    device(w, mtu=1400)
-    made = w.host.lend("ens5", into=w.container, rename="net1")
+    before = device(w, mtu=1400)
+    made = w.host.lend(before, into=w.container, rename="net1")
     return made.name, made.mac, made.mtu
 
 
 @scenario
 def a_link_is_lent_where_its_own_name_is_taken(w: World) -> object:
-    device(w)
+    before = device(w)
     w.container.kernel.add_link("ens5", "bridge", mac=MAC2)
-    return w.host.lend("ens5", into=w.container, rename="net1").name
+    return w.host.lend(before, into=w.container, rename="net1").name
 
 
 @scenario
 def a_link_is_not_lent_where_the_name_is_taken(w: World) -> object:
-    device(w)
-    return w.host.lend("ens5", into=w.container, rename="wire").name
+    before = device(w)
+    return w.host.lend(before, into=w.container, rename="wire").name
 
 
 @scenario
 def a_loan_is_undone(w: World) -> object:
-    device(w, alias="of the owner")
-    w.host.lend("ens5", into=w.container, rename="net1")
+    before = device(w, alias="of the owner")
+    w.host.lend(before, into=w.container, rename="net1")
     return w.rollback.run(RuntimeError())
 
 
 @scenario
 def a_link_comes_back(w: World) -> object:
     before = device(w, alias="of the owner", mtu=1400)
-    w.host.lend("ens5", into=w.container, rename="net1")
+    w.host.lend(before, into=w.container, rename="net1")
     w.container.set_attributes("net1", mtu=1300)
     back = w.host.take_back(before, out_of=w.container)
     now = w.host.settings("ens5")
@@ -235,7 +235,7 @@ def a_link_comes_back(w: World) -> object:
 @scenario
 def a_link_that_was_renamed_comes_back(w: World) -> object:
     before = device(w)
-    w.host.lend("ens5", into=w.container, rename="net1")
+    w.host.lend(before, into=w.container, rename="net1")
     index = w.container.expect_link("net1").index
     w.container.kernel.change_link(index, name="other")
     return w.host.take_back(before, out_of=w.container)
@@ -244,7 +244,7 @@ def a_link_that_was_renamed_comes_back(w: World) -> object:
 @scenario
 def a_link_without_its_alias_comes_back(w: World) -> object:
     before = device(w)
-    w.host.lend("ens5", into=w.container, rename="net1")
+    w.host.lend(before, into=w.container, rename="net1")
     w.container.set_alias("net1", "")
     return w.host.take_back(before, out_of=w.container)
 
@@ -252,7 +252,7 @@ def a_link_without_its_alias_comes_back(w: World) -> object:
 @scenario
 def a_link_does_not_come_back_where_its_name_is_taken(w: World) -> object:
     before = device(w)
-    w.host.lend("ens5", into=w.container, rename="net1")
+    w.host.lend(before, into=w.container, rename="net1")
     w.bridge("ens5")
     return w.host.take_back(before, out_of=w.container)
 
@@ -260,7 +260,7 @@ def a_link_does_not_come_back_where_its_name_is_taken(w: World) -> object:
 @scenario
 def a_link_the_kernel_brought_back(w: World) -> object:
     before = device(w, mtu=1400)
-    w.host.lend("ens5", into=w.container, rename="net1")
+    w.host.lend(before, into=w.container, rename="net1")
     link = w.container.expect_link("net1")
     w.container.kernel.change_link(link.index, into=w.k)
     return w.host.take_back(before, out_of=None)
