@@ -11,7 +11,7 @@ from cnisdk._codec import Sources, decode, decode_leniently
 from cnisdk._config import NetConf
 from cnisdk._ipam import BY_INTERFACE, Delegate
 from cnisdk._names import Attachment
-from cnisdk._operations import Add, Call, ChainedAdd, Check, Del, Gc, Status
+from cnisdk._operations import Add, ChainedAdd, Check, Del, Gc, Status
 from cnisdk._problems import Problem, as_error, expected
 from cnisdk._result import Result
 from cnisdk._result_json import decode as decode_result
@@ -19,6 +19,7 @@ from cnisdk._result_json import encode
 
 
 if TYPE_CHECKING:
+    from cnisdk._call import Call
     from cnisdk._runtime import PluginSpec
 
 VALID_ATTACHMENTS = "cni.dev/valid-attachments"

@@ -5,59 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, BinaryIO, Generic, NamedTuple, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar, cast
 
 from cnisdk import errors
 from cnisdk._config import NetConf
 from cnisdk._ipam import BY_INTERFACE, Delegate
 from cnisdk._locks import run_dir
-from cnisdk._names import parse_cni_args, stale_owners
+from cnisdk._names import stale_owners
 from cnisdk._result import Interface, Result, ResultBuilder
 
 
 if TYPE_CHECKING:
+    from cnisdk._call import Call
     from cnisdk._deadline import Deadline
     from cnisdk._log import Log
     from cnisdk._names import Attachment
     from cnisdk._net import Link, Namespace
-    from cnisdk._rollback import Rollback
-    from cnisdk._system import System
 
 
 _P = ParamSpec("_P")
 _C = TypeVar("_C")
-
-
-class Call(NamedTuple):
-    """One invocation, after environment and stdin have been read and found in order."""
-
-    verb: str
-    env: Mapping[str, str]
-    stdin: bytes
-    stderr: BinaryIO
-    document: Mapping[str, Any]
-    """The configuration as given, keys untouched."""
-    version: str
-    network_name: str
-    attachment: Attachment | None
-    deadline: Deadline
-    rollback: Rollback
-    log: Log
-    system: System
-    is_ipam: bool = False
-
-    def args(self) -> Mapping[str, str]:
-        """CNI_ARGS; read when wanted, for who takes no arguments has nothing to say about their form.
-
-        Raises:
-            errors.InvalidEnvironment: malformed (code 4); DEL goes on without them.
-        """
-        try:
-            return parse_cni_args(self.env.get("CNI_ARGS", ""))
-        except errors.InvalidEnvironment:
-            if self.verb == "DEL":
-                return {}
-            raise
 
 
 class Operation(Generic[_C]):
@@ -113,10 +80,7 @@ class Operation(Generic[_C]):
     @cached_property
     def host(self) -> Namespace:
         """The network namespace the plugin runs in."""
-        call = self._call
-        return call.system.host(
-            owner=call.attachment, rollback=call.rollback, deadline=call.deadline
-        )
+        return self._call.host()
 
     def namespace(self, path: str) -> Namespace | None:
         """The namespace an earlier ADD was for, which this call does not name.
@@ -128,13 +92,10 @@ class Operation(Generic[_C]):
             None when it has gone, or is the one the plugin runs in. Another container may have the
             path by now: compare `Namespace.identity`.
         """
-        call = self._call
-        if not path or call.system.is_own_netns(path):
+        if not path or self._call.system.is_own_netns(path):
             return None
         try:
-            return call.system.container(
-                path, owner=call.attachment, rollback=call.rollback, deadline=call.deadline
-            )
+            return self._call.container(path)
         except errors.InvalidNetns:
             return None
 
@@ -201,13 +162,7 @@ class _OfAttachment(Operation[_C]):
         return self._call.args()
 
     def _container(self) -> Namespace:
-        call = self._call
-        return call.system.container(
-            call.env.get("CNI_NETNS", ""),
-            owner=call.attachment,
-            rollback=call.rollback,
-            deadline=call.deadline,
-        )
+        return self._call.container(self._call.env.get("CNI_NETNS", ""))
 
 
 class Add(_OfAttachment[_C]):

@@ -6,12 +6,13 @@ import json
 import os
 import time
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 import attrs
 
 from cnisdk import _document, errors, versions
+from cnisdk._call import Call
 from cnisdk._config import IpamConf, NetConf
 from cnisdk._deadline import DEFAULT_SECONDS, Deadline, Interrupted
 from cnisdk._environment import VERBS, check_environment, may_use_own_netns
@@ -22,7 +23,6 @@ from cnisdk._names import (
     check_network_name,
     is_identifier,
 )
-from cnisdk._operations import Call
 from cnisdk._problems import expected, shown
 from cnisdk._report import Report, as_cni_error
 from cnisdk._result import Result
@@ -97,6 +97,8 @@ def run(
         if observer is not None:
             observer(failure)
         return invocation.fail(failure, stdout)
+    finally:
+        invocation.opened.close()
     return 0
 
 
@@ -126,6 +128,7 @@ class _Invocation:
         self.raw = b""
         self.document: Mapping[str, Any] = {}
         self.rollback = Rollback()
+        self.opened = ExitStack()
         self.deadline = Deadline.never()
         self.undo_seconds = _LONGEST_UNDO
         self.log = Log()
@@ -251,6 +254,7 @@ class _Invocation:
             rollback=self.rollback,
             log=self.log,
             system=system,
+            opened=self.opened,
             is_ipam=self.spec.kind == "ipam",
         )
 

@@ -58,8 +58,7 @@ class Loopback(cnisdk.Plugin[LoopbackConf]):
 
 
 def _take_down(netns: cnisdk.Namespace, attachment: cnisdk.Attachment) -> None:
-    lo = netns.link("lo")
-    if lo is not None and attachment.owns(lo.alias):
+    if attachment.owns(netns.expect_link("lo").alias):
         netns.set_down("lo")
         netns.set_alias("lo", "")
 

@@ -96,6 +96,10 @@ class Firewall(RuleFilter, Protocol):
         """Why rules cannot be made here; "" when they can. For STATUS."""
         ...
 
+    def close(self) -> None:
+        """Let go of the kernel."""
+        ...
+
 
 class KernelFirewall(KernelRules):
     """The packet filter of a real network namespace.

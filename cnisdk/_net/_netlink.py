@@ -38,6 +38,16 @@ class AlreadyThere(KernelRefusal, FileExistsError):
     """EEXIST, for those who expect it."""
 
 
+class Socket(socket.socket):
+    """A socket that may be left to the garbage collector, as a handler leaves what it was given.
+
+    In a cycle a plain one complains, depending on which object the collector takes first.
+    """
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class Netlink:
     """One rtnetlink socket in one network namespace.
 
@@ -48,7 +58,7 @@ class Netlink:
 
     def __init__(self, netns_fd: int | None = None, groups: int = 0) -> None:
         with entered(netns_fd):
-            self._socket = socket.socket(
+            self._socket = Socket(
                 socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE
             )
         for option in (_CAP_ACK, _EXT_ACK, _STRICT_CHECK):

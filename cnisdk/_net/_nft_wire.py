@@ -20,6 +20,7 @@ from typing import Self
 
 import attrs
 
+from cnisdk._net._netlink import Socket
 from cnisdk._net._nft_decode import attributes, comment_of, statements
 from cnisdk._net._setns import entered
 
@@ -95,7 +96,7 @@ class Wire:
 
     def __init__(self, netns_fd: int | None = None) -> None:
         with entered(netns_fd):
-            self._socket = socket.socket(
+            self._socket = Socket(
                 socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER
             )
         self._socket.settimeout(_REPLY_SECONDS)
@@ -113,13 +114,9 @@ class Wire:
     ) -> None:
         self.close()
 
-    def __del__(self) -> None:
-        self.close()
-
     def close(self) -> None:
         """Close the socket. The kernel waits until rules deleted by anybody are out of use."""
-        if hasattr(self, "_socket"):
-            self._socket.close()
+        self._socket.close()
 
     def problem(self) -> str:
         """Why nf_tables cannot be used here; "" when it can."""

@@ -209,7 +209,9 @@ class Space:
         return self.kernel.identity()
 
     def close(self) -> None:
-        """Let go of the namespace."""
+        """Let go of the namespace. For who has opened it: what an operation has, the SDK closes."""
+        if self._firewall is not None:
+            self._firewall.close()
         self.kernel.close()
 
     @contextmanager

@@ -71,6 +71,9 @@ class FakeFirewall(FakeRules):
         """Always usable."""
         return ""
 
+    def close(self) -> None:
+        """Nothing to let go of."""
+
     def choose(self, backend: str | None, purpose: str) -> str:
         """Nftables unless told otherwise."""
         return backend or "nftables"

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import io
 import json
 import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -140,6 +141,30 @@ class Netns:
         )
 
 
+@contextlib.contextmanager
+def nothing_left_open() -> Generator[None]:
+    """A call closes what it has opened by itself: a process that serves many has no collector to wait for."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # calls at once: each would see the others' descriptors
+        return
+    before = _descriptors()
+    gc.disable()
+    try:
+        yield
+        left = [f"{fd}: {what}" for fd, what in _descriptors().items() if before.get(fd) != what]
+        assert not left, f"left open: {left}"
+    finally:
+        gc.enable()
+
+
+def _descriptors() -> dict[str, str]:
+    found = {}
+    for fd in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):  # that of the listing
+            found[fd] = os.readlink(f"/proc/self/fd/{fd}")
+    return found
+
+
 @attrs.frozen
 class Outcome:
     """What a call of a plugin ended with."""
@@ -253,9 +278,10 @@ class Machine:
 
     def _call(self, target: str, env: dict[str, str], document: Mapping[str, Any]) -> Outcome:
         stdout, stderr = io.BytesIO(), io.BytesIO()
-        with entered(self.host.fd):
+        plugin = _launcher.load(target)()
+        with entered(self.host.fd), nothing_left_open():
             stdin = io.BytesIO(json.dumps(document).encode())
-            code = _launcher.load(target)().run(env, stdin, stdout, stderr)
+            code = plugin.run(env, stdin, stdout, stderr)
         return Outcome(code, stdout.getvalue().decode(), stderr.getvalue().decode())
 
     def execute(

@@ -68,14 +68,14 @@ def kernel_without_nfnetlink(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError(errno.EPROTONOSUPPORT, "Protocol not supported")
 
-    monkeypatch.setattr("socket.socket", refuse)
+    monkeypatch.setattr(_nft_wire, "Socket", refuse)
 
 
 @pytest.mark.usefixtures("kernel_without_nfnetlink")
-def test_kernel_without_nftables_is_nothing_to_clean_up(attachment: Attachment) -> None:
+def test_kernel_without_nftables_is_nothing_to_clean_up(
+    firewall: KernelFirewall, attachment: Attachment
+) -> None:
     """DEL and GC succeed: nothing can have been left there."""
-    firewall = KernelFirewall()
-
     firewall.remove_masquerade(attachment)
     firewall.retain_masquerade("mynet", [])
     firewall.remove_spoof_check(attachment)
@@ -85,10 +85,10 @@ def test_kernel_without_nftables_is_nothing_to_clean_up(attachment: Attachment) 
 
 
 @pytest.mark.usefixtures("kernel_without_nfnetlink")
-def test_kernel_without_nftables_cannot_add(attachment: Attachment, addresses: Any) -> None:
+def test_kernel_without_nftables_cannot_add(
+    firewall: KernelFirewall, attachment: Attachment, addresses: Any
+) -> None:
     """ADD and CHECK say so."""
-    firewall = KernelFirewall()
-
     for call in (
         lambda: firewall.add_masquerade(attachment, addresses, backend="nftables"),
         lambda: firewall.add_spoof_check(attachment, "veth0", "02:00:00:00:00:01"),
