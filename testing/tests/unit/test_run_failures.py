@@ -1,5 +1,6 @@
 """Whatever fails in a call is undone, and reported once."""
 
+import gc
 import io
 import json
 from pathlib import Path
@@ -97,6 +98,22 @@ def test_delete_goes_on_after_a_failing_handler(failure: BaseException, tmp_path
     assert outcome.code == 1
     assert outcome.machine.swept == ["c1/eth0 on net"]
     assert outcome.machine.delegated == [("pool", "DEL")]
+
+
+@pytest.mark.parametrize("verb", ["ADD", "DEL", "GC"])
+@pytest.mark.parametrize("plugin", [toys.Toy, failing(errors.CniError("x"))], ids=["good", "bad"])
+def test_a_call_closes_the_namespaces_it_has_opened(
+    plugin: type[toys.Toy], verb: str, tmp_path: Path
+) -> None:
+    """A process that serves many calls cannot wait for the garbage collector."""
+    gc.disable()
+    try:
+        outcome = serve(tmp_path, verb, plugin, **{"cni.dev/valid-attachments": []})
+    finally:
+        gc.enable()
+
+    assert outcome.machine.objects or outcome.machine.swept or outcome.code
+    assert outcome.machine.opened == []
 
 
 def test_all_errors_of_delete_are_reported(tmp_path: Path) -> None:

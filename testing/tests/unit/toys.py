@@ -53,6 +53,11 @@ class FakeNamespace:
     def __init__(self, machine: "FakeMachine", rollback: Any) -> None:
         self.machine = machine
         self.rollback = rollback
+        machine.opened.append(self)
+
+    def close(self) -> None:
+        """Let go of it."""
+        self.machine.opened.remove(self)
 
     def add(self, name: str) -> None:
         """Make something, undone on failure."""
@@ -79,6 +84,7 @@ class FakeMachine:
     def __init__(self, delegate: Mapping[str, Completed] | None = None) -> None:
         self.objects: set[str] = set()
         self.swept: list[str] = []
+        self.opened: list[FakeNamespace] = []
         self.delegated: list[tuple[str, str]] = []
         self.delegate = delegate or {"ADD": Completed(json.dumps(RESULT).encode(), 0)}
         self.own_netns = "/proc/self/ns/net"

@@ -22,6 +22,9 @@ class ActingConf(cnisdk.NetConf):
 class NoNamespace:
     """Holds nothing."""
 
+    def close(self) -> None:
+        """Nothing to let go of."""
+
     def remove_owned(self, attachment: object) -> None:
         """Nothing is there."""
 
