@@ -15,8 +15,8 @@ from ipaddress import ip_address
 
 import attrs
 
-from cnisdk._net._nft_decode import attributes
-from cnisdk._net._nft_wire import ACK, DUMP, Wire, attribute
+from cnisdk._net._attributes import attribute, attributes
+from cnisdk._net._nft_wire import ACK, DUMP, Wire
 from cnisdk._result import IpAddress
 
 

@@ -11,8 +11,9 @@ import struct
 from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
+from cnisdk._net._attributes import attributes
 
-_TYPE_MASK = 0x3FFF  # the upper bits say "nested" and "big endian"
+
 _IPV4, _IPV6 = 2, 10
 _IPV4_FIELDS = {12: "saddr", 16: "daddr"}
 _IPV6_FIELDS = {8: "saddr", 24: "daddr"}
@@ -31,17 +32,6 @@ _CT_KEYS = {
 }
 _XT_PORTS = {"tcp": 4, "udp": 4, "sctp": 0}
 """Where an iptables match keeps the range of destination ports."""
-
-
-def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """The type-length-value items of a netlink message."""
-    start = 0
-    while start + 4 <= len(data):
-        length, kind = struct.unpack_from("=HH", data, start)
-        if length < 4:
-            return
-        yield kind & _TYPE_MASK, data[start + 4 : start + length]
-        start += (length + 3) & ~3
 
 
 def comment_of(userdata: bytes, expressions: bytes) -> str:

@@ -20,8 +20,9 @@ from typing import Self
 
 import attrs
 
+from cnisdk._net._attributes import attribute, attributes, string
 from cnisdk._net._netlink import Socket
-from cnisdk._net._nft_decode import attributes, comment_of, statements
+from cnisdk._net._nft_decode import comment_of, statements
 from cnisdk._net._setns import entered
 
 
@@ -134,7 +135,7 @@ class Wire:
         Another policy than accept comes after it: ``nat postrouting 100 policy drop``; and "dormant" where
         the table is, so that no packet comes by.
         """
-        wanted = _text(_CHAIN_TABLE, table) + _text(_CHAIN_NAME, chain)
+        wanted = string(_CHAIN_TABLE, table) + string(_CHAIN_NAME, chain)
         try:
             reply = next(self.ask(_GETCHAIN, family, wanted, 0), b"")
         except OSError as failure:
@@ -154,7 +155,7 @@ class Wire:
 
     def _is_dormant(self, family: int, table: str) -> bool:
         try:
-            reply = next(self.ask(_GETTABLE, family, _text(_TABLE_NAME, table), 0), b"")
+            reply = next(self.ask(_GETTABLE, family, string(_TABLE_NAME, table), 0), b"")
         except FileNotFoundError:
             return False  # gone since its chain was asked for
         flags = dict(attributes(reply[20:])).get(_TABLE_FLAGS, bytes(4))
@@ -175,7 +176,7 @@ class Wire:
         needles = (
             [containing.encode(errors="replace")] if isinstance(containing, str) else containing
         )
-        wanted = _text(_RULE_TABLE, table) + (_text(_RULE_CHAIN, chain) if chain else b"")
+        wanted = string(_RULE_TABLE, table) + (string(_RULE_CHAIN, chain) if chain else b"")
         for attempt in range(_ATTEMPTS):
             try:
                 replies = [
@@ -228,12 +229,12 @@ class Wire:
             flags = _REQUEST | ACK
             if isinstance(each, WireRule):
                 kind = _DELRULE
-                payload = _text(_RULE_TABLE, each.table) + _text(_RULE_CHAIN, each.chain)
+                payload = string(_RULE_TABLE, each.table) + string(_RULE_CHAIN, each.chain)
                 payload += attribute(_RULE_HANDLE, struct.pack("!Q", each.handle))
             else:
                 kind = _DELCHAIN if each.chain else _DELTABLE
-                payload = _text(_CHAIN_TABLE, each.table)
-                payload += _text(_CHAIN_NAME, each.chain) if each.chain else b""
+                payload = string(_CHAIN_TABLE, each.table)
+                payload += string(_CHAIN_NAME, each.chain) if each.chain else b""
                 flags |= _NOT_RECURSIVE if each.only_empty else 0
             messages.append(_message(kind, sequence, each.family, flags, payload))
         messages.append(_message(_BATCH_END, self._next(), 0, _REQUEST, b"", resource=_NFTABLES))
@@ -318,11 +319,3 @@ def _message(
     generic = struct.pack("!BBH", family, 0, resource)
     length = _HEADER.size + len(generic) + len(payload)
     return _HEADER.pack(length, kind, flags, sequence, 0) + generic + payload
-
-
-def attribute(kind: int, value: bytes) -> bytes:
-    return struct.pack("=HH", len(value) + 4, kind) + value + bytes(-len(value) % 4)
-
-
-def _text(kind: int, value: str) -> bytes:
-    return attribute(kind, value.encode(errors="replace") + b"\0")

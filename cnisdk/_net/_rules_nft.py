@@ -14,7 +14,7 @@ import attrs
 from cnisdk import errors
 from cnisdk._names import Attachment, short_hash, stale_owners
 from cnisdk._net import _nft
-from cnisdk._net._nft_decode import attributes
+from cnisdk._net._attributes import attributes
 from cnisdk._net._nft_wire import FAMILY_NAMES, Wire, WireChain, WireRule
 from cnisdk._net._rule_owners import Leaving, complete, leaving, same_words
 from cnisdk._net._rules import Also, FoundRule, Rule, RuleTable

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
+import struct
+from ipaddress import ip_address, ip_network
 
-from cnisdk._net._kernel._answers import decoded
+from cnisdk._net._attributes import number
+from cnisdk._net._kernel._answers import attributes_after
 from cnisdk._net._kernel._messages import rule_message
 from cnisdk._net._kernel._requests import (
     CREATE,
@@ -21,9 +23,12 @@ from cnisdk._net._types import PolicyRule
 RuleMessage = rule_message()
 _NEWRULE, _DELRULE, _GETRULE = 32, 33, 34
 _LOOK_UP = 1
-_PLAIN = {"FRA_SRC", "FRA_TABLE", "FRA_PRIORITY", "FRA_PROTOCOL", "FRA_PAD"}
+_FRA_SRC, _FRA_PRIORITY, _FRA_TABLE, _FRA_PAD, _FRA_PROTOCOL = 2, 6, 15, 18, 21
+_PLAIN = {_FRA_SRC, _FRA_PRIORITY, _FRA_TABLE, _FRA_PAD, _FRA_PROTOCOL}
 _INVERTED = 2  # FIB_RULE_INVERT
-_NO_SUPPRESSION = 0xFFFFFFFF
+_NO_SUPPRESSION = b"\xff" * 4
+_HEADER_SIZE = 16
+_RULE = struct.Struct("=BBBBBBBBI")  # struct fib_rule_hdr
 
 
 def dump_rules(version: int) -> bytearray:
@@ -43,18 +48,19 @@ def remove_rule(rule: PolicyRule) -> bytearray:
 
 def rule(data: bytes) -> PolicyRule | None:
     """A policy rule; None when it is no look-up in a table."""
-    message = decoded(RuleMessage, data)
-    if message["action"] != _LOOK_UP:
+    family, _, src_len, tos, small, _, _, action, flags = _RULE.unpack_from(data, _HEADER_SIZE)
+    found = attributes_after(data, _RULE.size)
+    if action != _LOOK_UP:
         return None
-    src = message.get_attr("FRA_SRC")
+    src = found.get(_FRA_SRC)
     # The kernel always sends the suppressors, switched off.
-    other = {name for name, value in message["attrs"] if value != _NO_SUPPRESSION} - _PLAIN
+    other = {kind for kind, value in found.items() if value != _NO_SUPPRESSION} - _PLAIN
     return PolicyRule(
-        src=ip_network(f"{src}/{message['src_len']}") if src else None,
-        table=message.get_attr("FRA_TABLE") or message["table"],
-        version=4 if message["family"] == FAMILY[4] else 6,
-        priority=message.get_attr("FRA_PRIORITY") or 0,
-        other=bool(other or message["tos"] or message["flags"] & _INVERTED),
+        src=ip_network(f"{ip_address(src)}/{src_len}") if src else None,
+        table=number(found.get(_FRA_TABLE, b"")) or small,
+        version=4 if family == FAMILY[4] else 6,
+        priority=number(found.get(_FRA_PRIORITY, b"")),
+        other=bool(other or tos or flags & _INVERTED),
     )
 
 

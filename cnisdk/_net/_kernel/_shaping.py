@@ -9,8 +9,8 @@ import errno
 import struct
 from typing import TYPE_CHECKING
 
+from cnisdk._net._attributes import attribute, attributes, string
 from cnisdk._net._netlink import KernelRefusal
-from cnisdk._net._nft_decode import attributes
 from cnisdk._net._qdisc import ENTRY, ROOT, Qdisc, Redirect
 
 
@@ -61,9 +61,9 @@ class Shaping:
         """Make a queueing discipline, or give the one that is there these numbers."""
         flags = _CREATE | (_REPLACE if qdisc.parent == ROOT else _EXCL)
         request = _request(_NEWQDISC, flags, index, handle=qdisc.handle, parent=qdisc.parent)
-        request += _text(_KIND, qdisc.kind)
+        request += string(_KIND, qdisc.kind)
         if qdisc.kind == "tbf":
-            request += _attribute(_OPTIONS, _tbf(qdisc))
+            request += attribute(_OPTIONS, _tbf(qdisc))
         self._netlink.batch([_complete(request)])
 
     def remove_qdisc(self, index: int, qdisc: Qdisc) -> None:
@@ -91,7 +91,7 @@ class Shaping:
         """Send all that comes in by a link out by another one."""
         info = redirect.priority << 16 | _EVERY_PROTOCOL
         request = _request(_NEWTFILTER, _CREATE | _EXCL, index, parent=ENTRY, info=info)
-        request += _text(_KIND, "u32") + _attribute(_OPTIONS, _u32(redirect.target or 0))
+        request += string(_KIND, "u32") + attribute(_OPTIONS, _u32(redirect.target or 0))
         self._netlink.batch([_complete(request)])
 
     def remove_redirects(self, index: int, priority: int) -> None:
@@ -113,32 +113,24 @@ def _complete(request: bytearray) -> bytearray:
     return request
 
 
-def _attribute(kind: int, data: bytes) -> bytes:
-    return struct.pack("=HH", len(data) + 4, kind) + data + bytes(-len(data) % 4)
-
-
-def _text(kind: int, text: str) -> bytes:
-    return _attribute(kind, text.encode() + b"\0")
-
-
 def _tbf(qdisc: Qdisc) -> bytes:
     rate = min(qdisc.rate, _LARGEST_32)
     numbers = (0, 0, 0, 0, 0, rate, 0, 0, 0, 0, 0, 0, qdisc.limit, qdisc.buffer, 0)
-    options = _attribute(_TBF_PARMS, _TBF.pack(*numbers))
+    options = attribute(_TBF_PARMS, _TBF.pack(*numbers))
     if qdisc.rate > _LARGEST_32:
-        options += _attribute(_TBF_RATE64, struct.pack("=Q", qdisc.rate))
+        options += attribute(_TBF_RATE64, struct.pack("=Q", qdisc.rate))
     return options
 
 
 def _u32(target: int) -> bytes:
     selector = _SELECTOR.pack(_TERMINAL, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0)
     mirred = _MIRRED.pack(0, 0, _STOLEN, 0, 0, _TO_EGRESS, target)
-    options = _attribute(_ACTION_OPTIONS | _NESTED, _attribute(_MIRRED_PARMS, mirred))
-    action = _attribute(1 | _NESTED, _text(_ACTION_KIND, "mirred") + options)
+    options = attribute(_ACTION_OPTIONS | _NESTED, attribute(_MIRRED_PARMS, mirred))
+    action = attribute(1 | _NESTED, string(_ACTION_KIND, "mirred") + options)
     return (
-        _attribute(_U32_CLASS, struct.pack("=I", _FIRST_CLASS))
-        + _attribute(_U32_SELECTOR, selector)
-        + _attribute(_U32_ACTION | _NESTED, action)
+        attribute(_U32_CLASS, struct.pack("=I", _FIRST_CLASS))
+        + attribute(_U32_SELECTOR, selector)
+        + attribute(_U32_ACTION | _NESTED, action)
     )
 
 
