@@ -217,7 +217,7 @@ class ContainerLinkVerbs(LinkVerbs):
         if not 0 <= spec.mtu <= lower.mtu:
             raise errors.InvalidConfig(
                 f"invalid MTU {spec.mtu}, must be [0, master MTU({lower.mtu})]",
-                details=f'the key is mtu, the master is "{master}"',
+                hint=f'the key is mtu, the master is "{master}"',
             )
         with self._named(f'{spec.kind} "{name}" on "{master}"'):
             try:

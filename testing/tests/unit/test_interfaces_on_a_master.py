@@ -129,7 +129,9 @@ def test_an_mtu_that_cannot_be(plugin: Any, version: str, place: dict[str, Any],
 
     assert out.error is not None
     assert out.error.code == 7
+    # Whole: callers of Go's vlan compare it so.
     assert out.error.msg == f"invalid MTU {mtu}, must be [0, master MTU({MASTER_MTU})]"
+    assert out.error.details == ""
     assert out.host == with_master(place)
 
 
