@@ -58,7 +58,8 @@ class Loopback(cnisdk.Plugin[LoopbackConf]):
 
 
 def _take_down(netns: cnisdk.Namespace, attachment: cnisdk.Attachment) -> None:
-    if attachment.owns(netns.expect_link("lo").alias):
+    lo = netns.link("lo")
+    if lo is not None and attachment.owns(lo.alias):
         netns.set_down("lo")
         netns.set_alias("lo", "")
 

@@ -15,7 +15,6 @@ from reference_plugins._originals import Originals
 
 
 _FINAL = {errno.ENOENT, errno.ENODEV, errno.EINVAL, errno.ERANGE, errno.EROFS, errno.EOPNOTSUPP}
-_QUEUE = attrs.validators.optional([attrs.validators.ge(0), attrs.validators.lt(2**32)])
 # The names of the configuration and of the file of originals, and the link's for the same.
 _ATTRIBUTES = {
     "mac": "mac",
@@ -24,6 +23,11 @@ _ATTRIBUTES = {
     "allmulti": "allmulti",
     "txQLen": "tx_queue_length",
 }
+
+
+def _queue(_: object, _field: object, value: int | None) -> None:
+    if value is not None and not 0 <= value < 2**32:
+        raise ValueError(f"must be 0 to 4294967295, got {value}")
 
 
 def _no_repetition(_: object, _field: object, value: Mapping[str, str] | None) -> None:
@@ -44,7 +48,7 @@ class TuningConf(cnisdk.NetConf):
     """Receive all packets."""
     mtu: int = cnisdk.key(default=0, arg="mtu", validator=validators.mtu)
     """MTU in bytes; 0 to leave it."""
-    tx_queue_length: int | None = cnisdk.key("txQLen", default=None, arg="txQLen", validator=_QUEUE)
+    tx_queue_length: int | None = cnisdk.key("txQLen", default=None, arg="txQLen", validator=_queue)
     """Length of the transmit queue, in packets."""
     allmulti: bool | None = cnisdk.key(default=None, arg="allmulti")
     """Receive all multicast packets."""

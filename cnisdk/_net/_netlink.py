@@ -13,7 +13,8 @@ from collections.abc import Container, Sequence
 from cnisdk._net._setns import entered
 
 
-_HEADER = struct.Struct("=IHHII")
+HEADER = struct.Struct("=IHHII")
+"""struct nlmsghdr: length, type, flags, sequence number, sender."""
 _ERROR, _DONE = 2, 3
 _DUMP_INTERRUPTED, _CAPPED, _ACK_TLVS = 0x10, 0x100, 0x200
 _SOL_NETLINK, _CAP_ACK, _EXT_ACK, _STRICT_CHECK = 270, 10, 11, 12
@@ -179,8 +180,8 @@ class Netlink:
         data = self._socket.recv(_RECEIVE)
         messages: list[tuple[int, int, int, bytes]] = []
         offset = 0
-        while offset + _HEADER.size <= len(data):
-            length, kind, flags, sequence, _ = _HEADER.unpack_from(data, offset)
+        while offset + HEADER.size <= len(data):
+            length, kind, flags, sequence, _ = HEADER.unpack_from(data, offset)
             messages.append((kind, flags, sequence, data[offset : offset + length]))
             offset += (length + 3) & ~3
         return messages
@@ -188,15 +189,15 @@ class Netlink:
 
 def _refusal(flags: int, message: bytes) -> tuple[int, str]:
     """Error number and the kernel's own words from an acknowledgement."""
-    if len(message) < _HEADER.size + 4:
+    if len(message) < HEADER.size + 4:
         return 0, ""
-    number = -struct.unpack_from("=i", message, _HEADER.size)[0]
+    number = -struct.unpack_from("=i", message, HEADER.size)[0]
     if not number or not flags & _ACK_TLVS:
         return max(number, 0), ""
-    offset = _HEADER.size + 4
+    offset = HEADER.size + 4
     if len(message) >= offset + 4:
         original = struct.unpack_from("=I", message, offset)[0]
-        offset += _HEADER.size if flags & _CAPPED else (original + 3) & ~3
+        offset += HEADER.size if flags & _CAPPED else (original + 3) & ~3
     while offset + 4 <= len(message):
         length, kind = struct.unpack_from("=HH", message, offset)
         if kind & 0x3FFF == _MESSAGE_TLV:

@@ -21,7 +21,7 @@ from typing import Self
 import attrs
 
 from cnisdk._net._attributes import attribute, attributes, string
-from cnisdk._net._netlink import Socket
+from cnisdk._net._netlink import HEADER, Socket
 from cnisdk._net._nft_decode import comment_of, statements
 from cnisdk._net._setns import entered
 
@@ -44,7 +44,6 @@ _TABLE_NAME, _TABLE_FLAGS, _DORMANT = 1, 2, 1
 _RULE_TABLE, _RULE_CHAIN, _RULE_HANDLE, _RULE_EXPRESSIONS, _RULE_USERDATA = 1, 2, 3, 4, 7
 _CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY, _CHAIN_TYPE = 1, 3, 4, 5, 7
 
-_HEADER = struct.Struct("=IHHII")
 _NO_NFTABLES = {
     errno.EINVAL,  # nfnetlink without the nf_tables subsystem
     errno.EOPNOTSUPP,
@@ -279,7 +278,7 @@ class Wire:
                         return iter(replies)
                     raise OSError(code, os.strerror(code))
                 if reply != _DONE:
-                    replies.append(bytes(_HEADER.size) + body)
+                    replies.append(bytes(HEADER.size) + body)
                 if reply == _DONE or not flags & DUMP:
                     if interrupted:
                         raise InterruptedError
@@ -288,9 +287,9 @@ class Wire:
     def _receive(self) -> Iterator[tuple[int, int, int, bytes]]:
         data = self._socket.recv(1 << 17)
         start = 0
-        while start + _HEADER.size <= len(data):
-            length, kind, flags, sequence, _ = _HEADER.unpack_from(data, start)
-            yield kind, flags, sequence, data[start + _HEADER.size : start + length]
+        while start + HEADER.size <= len(data):
+            length, kind, flags, sequence, _ = HEADER.unpack_from(data, start)
+            yield kind, flags, sequence, data[start + HEADER.size : start + length]
             start += (length + 3) & ~3
 
     def _next(self) -> int:
@@ -299,8 +298,8 @@ class Wire:
 
 
 def _rule(message: bytes) -> WireRule:
-    family = message[_HEADER.size]
-    found = dict(attributes(message[_HEADER.size + 4 :]))
+    family = message[HEADER.size]
+    found = dict(attributes(message[HEADER.size + 4 :]))
     expressions = found.get(_RULE_EXPRESSIONS, b"")
     return WireRule(
         family=family,
@@ -317,5 +316,5 @@ def _message(
     kind: int, sequence: int, family: int, flags: int, payload: bytes, *, resource: int = 0
 ) -> bytes:
     generic = struct.pack("!BBH", family, 0, resource)
-    length = _HEADER.size + len(generic) + len(payload)
-    return _HEADER.pack(length, kind, flags, sequence, 0) + generic + payload
+    length = HEADER.size + len(generic) + len(payload)
+    return HEADER.pack(length, kind, flags, sequence, 0) + generic + payload

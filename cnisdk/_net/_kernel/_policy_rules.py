@@ -6,7 +6,7 @@ import struct
 from ipaddress import ip_address, ip_network
 
 from cnisdk._net._attributes import number
-from cnisdk._net._kernel._answers import attributes_after
+from cnisdk._net._kernel._answers import parts
 from cnisdk._net._kernel._messages import rule_message
 from cnisdk._net._kernel._requests import (
     CREATE,
@@ -27,7 +27,6 @@ _FRA_SRC, _FRA_PRIORITY, _FRA_TABLE, _FRA_PAD, _FRA_PROTOCOL = 2, 6, 15, 18, 21
 _PLAIN = {_FRA_SRC, _FRA_PRIORITY, _FRA_TABLE, _FRA_PAD, _FRA_PROTOCOL}
 _INVERTED = 2  # FIB_RULE_INVERT
 _NO_SUPPRESSION = b"\xff" * 4
-_HEADER_SIZE = 16
 _RULE = struct.Struct("=BBBBBBBBI")  # struct fib_rule_hdr
 
 
@@ -48,8 +47,7 @@ def remove_rule(rule: PolicyRule) -> bytearray:
 
 def rule(data: bytes) -> PolicyRule | None:
     """A policy rule; None when it is no look-up in a table."""
-    family, _, src_len, tos, small, _, _, action, flags = _RULE.unpack_from(data, _HEADER_SIZE)
-    found = attributes_after(data, _RULE.size)
+    (family, _, src_len, tos, small, _, _, action, flags), found = parts(data, _RULE)
     if action != _LOOK_UP:
         return None
     src = found.get(_FRA_SRC)

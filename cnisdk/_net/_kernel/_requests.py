@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnisdk._net._attributes import string
 from cnisdk._net._kernel._messages import AddressMessage, LinkMessage, RouteMessage
+from cnisdk._net._netlink import HEADER
 from cnisdk._net._types import IFA_F_NODAD, IFA_F_NOPREFIXROUTE, Address, KernelRoute
 
 
@@ -30,8 +31,8 @@ _BIG_TABLES = 252
 """RT_TABLE_COMPAT: the table's number does not fit into the header."""
 _VLAN_FILTERING = ("IFLA_INFO_DATA", {"attrs": [("IFLA_BR_VLAN_FILTERING", 1)]})
 
-_HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
-_LINK = struct.Struct("=BxHiII")  # struct ifinfomsg
+LINK = struct.Struct("=BxHiII")
+"""struct ifinfomsg: family, hardware type, index, flags, change mask."""
 _IFNAME, _ALT_IFNAME = 3, 53
 
 Attributes = list[tuple[str, Any]]
@@ -40,9 +41,9 @@ Attributes = list[tuple[str, Any]]
 def get_link(*, name: str = "", index: int = 0) -> bytearray:
     """Ask for a link by name, alternative ones included, or by index."""
     key = _IFNAME if len(name.encode()) <= _NAME_BYTES else _ALT_IFNAME
-    body = _LINK.pack(0, 0, index, 0, 0) + (string(key, name) if name else b"")
+    body = LINK.pack(0, 0, index, 0, 0) + (string(key, name) if name else b"")
     # By hand: every second request is this one, and pyroute2 takes longer than the kernel.
-    return bytearray(_HEADER.pack(_HEADER.size + len(body), _GETLINK, _REQUEST | _ACK, 0, 0) + body)
+    return bytearray(HEADER.pack(HEADER.size + len(body), _GETLINK, _REQUEST | _ACK, 0, 0) + body)
 
 
 def dump_links() -> bytearray:

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from cnisdk._net._attributes import attributes
-from cnisdk._net._kernel._answers import attributes_after
+from cnisdk._net._kernel._answers import parts
 from cnisdk._net._kernel._messages import LinkMessage
-from cnisdk._net._kernel._requests import request
+from cnisdk._net._kernel._requests import LINK, request
+from cnisdk._net._netlink import HEADER
 from cnisdk._net._types import PortVlan
 
 
@@ -18,7 +19,6 @@ _DELLINK, _GETLINK, _SETLINK, _DUMP = 17, 18, 19, 0x300
 _PVID, _UNTAGGED, _RANGE_BEGIN, _RANGE_END = 0x2, 0x4, 0x8, 0x10
 _COMPRESSED_VLANS = 4
 """RTEXT_FILTER_BRVLAN_COMPRESSED: ranges, for 4094 entries would not fit into a message."""
-_HEADER_SIZE, _LINK_SIZE = 16, 16
 _IFLA_AF_SPEC, _ENTRY = 26, 2
 _VLAN_INFO = struct.Struct("=HH")
 
@@ -52,13 +52,13 @@ def of_port(index: int, messages: Iterable[bytes]) -> list[PortVlan]:
     found: list[PortVlan] = []
     for data in messages:
         # The header tells whose message it is; decoding those of all ports would take long.
-        if struct.unpack_from("=i", data, _HEADER_SIZE + 4)[0] == index:
+        if LINK.unpack_from(data, HEADER.size)[2] == index:
             found += _read(data)
     return sorted(found)
 
 
 def _read(data: bytes) -> list[PortVlan]:
-    spec = attributes_after(data, _LINK_SIZE).get(_IFLA_AF_SPEC, b"")
+    spec = parts(data, LINK)[1].get(_IFLA_AF_SPEC, b"")
     entries = [_VLAN_INFO.unpack(value) for kind, value in attributes(spec) if kind == _ENTRY]
     found: list[PortVlan] = []
     first = 0

@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import gc
 import io
 import json
 import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
 import attrs
 import pytest
+from descriptors import nothing_left_open
 
 from cnisdk import _launcher
 from cnisdk._deadline import Deadline
@@ -139,30 +139,6 @@ class Netns:
             rollback=rollback,
             deadline=deadline,
         )
-
-
-@contextlib.contextmanager
-def nothing_left_open() -> Generator[None]:
-    """A call closes what it has opened by itself: a process that serves many has no collector to wait for."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # calls at once: each would see the others' descriptors
-        return
-    before = _descriptors()
-    gc.disable()
-    try:
-        yield
-        left = [f"{fd}: {what}" for fd, what in _descriptors().items() if before.get(fd) != what]
-        assert not left, f"left open: {left}"
-    finally:
-        gc.enable()
-
-
-def _descriptors() -> dict[str, str]:
-    found = {}
-    for fd in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(FileNotFoundError):  # that of the listing
-            found[fd] = os.readlink(f"/proc/self/fd/{fd}")
-    return found
 
 
 @attrs.frozen

@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from descriptors import open_descriptors
 from machine import Machine, Netns
 
 from cnisdk import errors
@@ -23,10 +24,10 @@ def inode() -> int:
     return os.stat("/proc/thread-self/ns/net").st_ino
 
 
-def open_descriptors() -> int:
-    """How many descriptors this process holds, but for those of objects nobody has any more."""
+def held() -> dict[str, str]:
+    """The descriptors of this process, but for those of objects nobody has any more."""
     gc.collect()
-    return len(os.listdir("/proc/self/fd"))
+    return open_descriptors()
 
 
 def test_a_block_runs_in_the_target_namespace_and_comes_back(container: Netns) -> None:
@@ -95,35 +96,35 @@ def test_a_descriptor_that_is_no_namespace_leaves_the_thread_where_it_was(tmp_pa
 
 def test_a_namespace_is_opened_once_and_closed_with_the_object(container: Netns) -> None:
     """T: closed ns not leaked."""
-    before = open_descriptors()
+    before = held()
     namespace = open_namespace(container.path)
 
     assert namespace.link("lo") is not None
     assert namespace.path == container.path
 
     namespace.close()
-    assert open_descriptors() == before
+    assert held() == before
 
 
 def test_a_forgotten_namespace_is_closed_too(container: Netns) -> None:
     """T: closed ns not leaked: a handler that closes nothing."""
-    before = open_descriptors()
+    before = held()
 
     for _ in range(5):
         assert open_namespace(container.path).link("lo") is not None
 
-    assert open_descriptors() == before
+    assert held() == before
 
 
 def test_a_forgotten_socket_of_a_cycle_is_closed_without_complaint(container: Netns) -> None:
     """Objects of a cycle are collected in any order, the socket before what would close it."""
-    before = open_descriptors()
+    before = held()
 
     netlink = Netlink(container.fd)
     vars(netlink)["cycle"] = netlink
     del netlink
 
-    assert open_descriptors() == before
+    assert held() == before
 
 
 def test_a_closed_namespace_refuses_use(container: Netns) -> None:
