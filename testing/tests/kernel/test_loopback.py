@@ -132,6 +132,13 @@ def test_del_is_tolerant(machine: Machine, container: Netns, state: str) -> None
     assert not is_up(container)
 
 
+def test_del_succeeds_where_lo_has_another_name(machine: Machine, container: Netns) -> None:
+    """There is always one, but a container may rename it."""
+    container.ip("link set lo name other")
+
+    machine.delete(conf(), container, ifname="lo")
+
+
 def test_del_does_not_take_lo_from_others(machine: Machine, container: Netns) -> None:
     """W-LO-2: lo that was up before ADD (runc sets it up) stays up after DEL."""
     container.ip("link set lo up")
